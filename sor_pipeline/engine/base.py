@@ -1,0 +1,80 @@
+"""What the steps ask of a warehouse, beyond plain SQLAlchemy Core.
+
+Belongs here: the protocol. An engine's own file holds its driver and its tricks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Protocol
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+
+class Engine(Protocol):
+    """A warehouse. Every method that takes a connection works inside that connection's transaction."""
+
+    name: str
+
+    def begin(self) -> AbstractContextManager[sa.Connection]:
+        """One transaction: commits when the block ends, rolls back when it raises."""
+        ...
+
+    def create(self, metadata: sa.MetaData, schemas: Sequence[str]) -> None:
+        """Schemas and tables that are missing, and columns that a known table has gained."""
+        ...
+
+    def scan_parquet(self, connection: sa.Connection, files: Sequence[Path]) -> sa.FromClause:
+        """A relation over Parquet files of one shape, united by column name; columns as in the files.
+
+        Adds `filename` (text), the path of the file that a row came from.
+        """
+        ...
+
+    def scan_arrow(self, connection: sa.Connection, name: str, data: pa.Table) -> sa.FromClause:
+        """A relation over an Arrow table, readable under `name` until the connection closes."""
+        ...
+
+    def materialise(self, connection: sa.Connection, name: str, select: sa.Select[object] | sa.CompoundSelect[object]) -> sa.Table:
+        """The select's rows in a temporary table `name` (replaced if there), gone with the connection."""
+        ...
+
+    def fetch(self, connection: sa.Connection, select: sa.Executable) -> pa.Table:
+        """The select's rows as an Arrow table."""
+        ...
+
+    def replace(self, connection: sa.Connection, target: sa.Table, rows: sa.FromClause, on: Iterable[str]) -> int:
+        """Put `rows` (columns by name) into `target` in place of its rows that are equal in the `on` columns.
+
+        Returns the number of rows put.
+        """
+        ...
+
+    def lend(self) -> AbstractContextManager[sa.Engine]:
+        """A SQLAlchemy engine for a library that opens its connections itself: autocommit, confined as `begin` is.
+
+        Sees what is committed. Inside the block no `begin` may be open.
+        """
+        ...
+
+    def export(self, tables: Sequence[sa.Table], target: Path) -> None:
+        """Make `target` hold copies of the committed tables, atomically for whoever reads it.
+
+        Engines whose published tables are read in place do nothing.
+        """
+        ...
+
+    def exported(self, table: sa.Table, target: Path) -> pa.Table | None:
+        """The rows of one table as `target` holds them, in the order of the table's grain.
+
+        None where there is no such file, or it does not hold the table in its present shape.
+        Engines whose published tables are read in place give the committed rows.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+        ...

@@ -1,0 +1,27 @@
+"""From a warehouse URL to its engine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from sor_pipeline.engine.base import Engine
+from sor_pipeline.errors import Fault, SettingsError
+
+
+def open_engine(url: str, readable: Sequence[Path] = ()) -> Engine:
+    """The engine behind `url`; `readable` are the folders with files that it scans or exports to.
+
+    Raises SettingsError for a scheme that has no engine.
+    """
+    scheme = url.split(":", 1)[0].split("+", 1)[0]
+    if scheme == "duckdb":
+        from sor_pipeline.engine.duckdb import DuckDBEngine
+
+        return DuckDBEngine(Path(str(sa.make_url(url).database)), readable)
+    raise SettingsError(
+        Fault("unknown-warehouse", "SOR_WAREHOUSE_URL", "no engine for this warehouse", scheme, "duckdb:///path/to/warehouse.duckdb",
+              "correct the URL")
+    )  # fmt: skip

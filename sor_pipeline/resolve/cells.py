@@ -1,0 +1,116 @@
+"""What holds: one row per entity, every cell decided by its rule, with lineage.
+
+Belongs here: joining the systems' words and reading the deciding one. Layer by layer, so that a
+condition sees the canonical values of the fields it names. Does not: the rules (`verdicts`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from sor_pipeline.resolve.claims import affected_ids
+from sor_pipeline.resolve.units import Unit, levels
+from sor_pipeline.resolve.verdicts import Verdicts, word
+from sor_pipeline.tables import Tables, stored_type
+
+
+def cells(
+    tables: Tables,
+    entity: str,
+    units: tuple[Unit, ...],
+    words: Mapping[str, sa.FromClause],
+    gathered: Mapping[str, sa.FromClause],
+    now: datetime,
+) -> sa.Select[tuple[object, ...]]:
+    """Grain: one affected live entity; key entity_id; columns as in `canonical.<entity>`.
+
+    `words` holds each system's `words`; `gathered` the rows of each `take: all` field.
+    """
+    prefixes = {system: f"_{number}_" for number, system in enumerate(words)}
+    rows: sa.FromClause = _joined(tables, entity, words, prefixes, gathered)
+    decided: dict[str, Verdicts] = {}
+    for layer in levels(units):
+        columns: list[sa.ColumnElement[object]] = []
+        for unit in layer:
+            says = {system: word(rows, prefix, system, unit) for system, prefix in prefixes.items()}
+            verdicts = Verdicts(unit, says, {name: rows.c[name] for name in unit.reads}, now)
+            decided[unit.name] = verdicts
+            columns.append(verdicts.case.label(f"{unit.fields[0]}__verdict"))
+        rows = sa.select(*_passed(rows), *columns).subquery()
+        values = [_value(rows, verdicts, name, name, prefixes) for unit in layer for verdicts in [decided[unit.name]] for name in unit.fields]
+        rows = sa.select(*_passed(rows), *values).subquery()
+    return _with_lineage(tables, entity, units, rows, decided, prefixes)
+
+
+def _passed(rows: sa.FromClause) -> list[sa.ColumnElement[object]]:
+    return list(rows.columns)
+
+
+def _joined(
+    tables: Tables, entity: str, words: Mapping[str, sa.FromClause], prefixes: Mapping[str, str], gathered: Mapping[str, sa.FromClause]
+) -> sa.FromClause:
+    """Grain: one affected live entity, beside it each system's words."""
+    known = tables.id
+    alive = (
+        sa.select(known.c.entity_id)
+        .where(known.c.entity == entity, known.c.retired.is_(None), known.c.entity_id.in_(affected_ids(tables, entity)))
+        .subquery("alive")
+    )
+    origin: sa.FromClause = alive
+    columns: list[sa.ColumnElement[object]] = [alive.c.entity_id]
+    for system, said in words.items():
+        origin = origin.outerjoin(said, said.c.entity_id == alive.c.entity_id)
+        columns += [column.label(f"{prefixes[system]}{column.name}") for column in said.columns if column.name != "entity_id"]
+    for name, all_values in gathered.items():
+        origin = origin.outerjoin(all_values, all_values.c.entity_id == alive.c.entity_id)
+        columns += [all_values.c.gathered.label(f"{name}__all"), all_values.c.since.label(f"{name}__all_since")]
+    return sa.select(*columns).select_from(origin).subquery("joined")
+
+
+def _pick(rows: sa.FromClause, verdicts: Verdicts, prefixes: Mapping[str, str], column: str) -> sa.ColumnElement[object]:
+    """The deciding system's `column`."""
+    verdict = rows.c[f"{verdicts.unit.fields[0]}__verdict"]
+    by_system: dict[str, list[int]] = {}
+    for way in verdicts.known.values():
+        by_system.setdefault(way.system, []).append(way.code)
+    whens = [(verdict.in_(codes), rows.c[f"{prefixes[system]}{column}"]) for system, codes in by_system.items()]
+    return sa.case(*whens) if whens else sa.null()
+
+
+def _value(rows: sa.FromClause, verdicts: Verdicts, name: str, label: str, prefixes: Mapping[str, str]) -> sa.ColumnElement[object]:
+    if f"{name}__all" in rows.c:
+        return rows.c[f"{name}__all"].label(label)
+    return _pick(rows, verdicts, prefixes, name).label(label)
+
+
+def _with_lineage(
+    tables: Tables, entity: str, units: tuple[Unit, ...], rows: sa.FromClause, decided: Mapping[str, Verdicts], prefixes: Mapping[str, str]
+) -> sa.Select[tuple[object, ...]]:
+    columns: list[sa.ColumnElement[object]] = [rows.c.entity_id]
+    for unit in units:
+        verdicts, handle = decided[unit.name], unit.fields[0]
+        verdict = rows.c[f"{handle}__verdict"]
+        ways = verdicts.known.values()
+        system = sa.case(*((verdict == way.code, sa.literal(way.system, sa.Text)) for way in ways)) if ways else sa.null()
+        rule = sa.case(*((verdict == way.code, sa.literal(way.rule, sa.Text)) for way in ways)) if ways else sa.null()
+        for name in unit.fields:
+            field = tables.ownership.entities[entity].fields[name]
+            gathered = f"{name}__all" in rows.c
+            taken = sa.case((rows.c[f"{name}__all"].is_not(None), "take")) if gathered else rule
+            since = rows.c[f"{name}__all_since"] if gathered else _pick(rows, verdicts, prefixes, f"{name}__since")
+            lineage = {
+                name: (rows.c[name], stored_type(field)),
+                f"{name}__system": (system, sa.Text()),
+                f"{name}__source": (_pick(rows, verdicts, prefixes, f"{handle}__source"), sa.Text()),
+                f"{name}__key": (_pick(rows, verdicts, prefixes, f"{handle}__key"), sa.Text()),
+                f"{name}__rule": (taken, sa.Text()),
+                f"{name}__since": (since, sa.DateTime()),
+            }
+            if field.kind.folds:
+                folded = sa.func.lower(rows.c[name]) if gathered else _pick(rows, verdicts, prefixes, f"{name}__cmp")
+                lineage[f"{name}__cmp"] = (folded, sa.Text())
+            columns += [sa.cast(value, kind).label(label) for label, (value, kind) in lineage.items()]
+    return sa.select(*columns)

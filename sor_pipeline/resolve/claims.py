@@ -1,0 +1,65 @@
+"""What each live record says: staged rows with their entity, references turned into entity ids.
+
+Belongs here: the one select that every rule starts from. Does not: any choice between records.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from sor_pipeline.tables import ClaimState, Tables, claim
+
+
+def affected_ids(tables: Tables, entity: str) -> sa.Select[tuple[str]]:
+    """Grain: one entity id that must be resolved again."""
+    affected = tables.affected
+    return sa.select(affected.c.entity_id).where(affected.c.entity == entity)
+
+
+def claims(tables: Tables, source: str) -> sa.Select[tuple[object, ...]]:
+    """Grain: one live record of `source` whose entity is affected; key (`_source`, `_key`).
+
+    Columns: entity_id, _source, _key, _changed_at and, per mapped field, the claim columns; a ref
+    field holds the entity id it points to, and in `<field>__ref` the key that it was delivered as.
+    A reference to a record that is not known (yet) says nothing: its state is `never`.
+    """
+    entity = tables.ownership.sources[source].entity
+    staged, identity = tables.staged[source], tables.identity[entity]
+    columns: list[sa.ColumnElement[object]] = [
+        identity.c.entity_id,
+        sa.literal(source, sa.Text).label("_source"),
+        staged.c._key,
+        staged.c._changed_at,
+    ]
+    origin: sa.FromClause = staged.join(identity, sa.and_(identity.c.source == source, identity.c.source_key == staged.c._key))
+    for name in tables.ownership.sources[source].fields:
+        referred = tables.ownership.referred_source(source, name)
+        target = tables.ownership.entities[entity].fields[name].to
+        if target is None or referred is None:
+            columns += _plain(staged, name)
+        else:
+            known = tables.identity[target].alias(f"{name}__known")
+            at = sa.and_(known.c.source == referred, known.c.source_key == staged.c[name])
+            origin = origin.outerjoin(known, at)
+            columns += _reference(staged, known, name)
+    return (
+        sa.select(*columns)
+        .select_from(origin)
+        .where(staged.c._deleted_at.is_(None), identity.c.entity_id.in_(affected_ids(tables, entity)))
+    )
+
+
+def _plain(staged: sa.Table, name: str) -> list[sa.ColumnElement[object]]:
+    folded = [staged.c[f"{name}__cmp"]] if f"{name}__cmp" in staged.c else []
+    return [staged.c[name], *folded, staged.c[f"{name}__state"], staged.c[f"{name}__since"]]
+
+
+def _reference(staged: sa.Table, known: sa.FromClause, name: str) -> list[sa.ColumnElement[object]]:
+    says = claim(staged, name)
+    dangles = sa.and_(says.state == ClaimState.value, known.c.entity_id.is_(None))
+    return [
+        sa.case((says.state == ClaimState.value, known.c.entity_id)).label(name),
+        sa.case((dangles, sa.literal(int(ClaimState.never))), else_=says.state).label(f"{name}__state"),
+        says.since.label(f"{name}__since"),
+        sa.case((says.state == ClaimState.value, says.value)).label(f"{name}__ref"),
+    ]

@@ -1,0 +1,40 @@
+"""`take: all`: every distinct value that the listed systems give, as one JSON array.
+
+Belongs here: the one rule that no single record decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import sqlalchemy as sa
+
+from sor_pipeline.resolve.units import Unit
+from sor_pipeline.tables import ClaimState
+
+
+def gathered(unit: Unit, words: Mapping[str, sa.FromClause]) -> sa.Select[tuple[object, ...]]:
+    """Grain: one entity for which a listed system has a value; columns entity_id, gathered, since."""
+    name = unit.fields[0]
+    said = sa.union_all(
+        *(
+            sa.select(
+                rows.c.entity_id,
+                sa.cast(sa.func.to_json(rows.c[name]), sa.Text).label("item"),
+                rows.c[f"{name}__since"].label("since"),
+            ).where(rows.c[f"{name}__state"] == int(ClaimState.value))
+            for system, rows in words.items()
+            if system in unit.rule.among
+        )
+    ).subquery("said")
+    distinct = (
+        sa.select(said.c.entity_id, said.c.item, sa.func.max(said.c.since).label("since"))
+        .group_by(said.c.entity_id, said.c.item)
+        .subquery("distinct_items")
+    )
+    items = sa.func.aggregate_strings(distinct.c.item, ",").aggregate_order_by(distinct.c.item)
+    return sa.select(
+        distinct.c.entity_id,
+        sa.func.concat("[", items, "]").label("gathered"),
+        sa.func.max(distinct.c.since).label("since"),
+    ).group_by(distinct.c.entity_id)

@@ -1,0 +1,109 @@
+"""The step itself: affected entities in, canonical rows and conflicts out, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from sor_pipeline.ownership.document import system_of
+from sor_pipeline.ownership.rules import Take
+from sor_pipeline.resolve.affected import everybody, grown_stale, led_elsewhere
+from sor_pipeline.resolve.cells import cells
+from sor_pipeline.resolve.claims import affected_ids
+from sor_pipeline.resolve.conflicts import conflicts
+from sor_pipeline.resolve.gathered import gathered
+from sor_pipeline.resolve.units import Unit, units
+from sor_pipeline.resolve.words import crowded, words
+from sor_pipeline.run import Outcome, Run
+
+
+def run(run: Run, entity: str) -> Outcome:
+    """Resolve the entity's affected ids. Counts: affected, written, dropped, conflicts."""
+    tables = run.tables
+    with run.engine.begin() as connection:
+        pending = run.pending(connection)
+        _affect(run, connection, entity, pending)
+        affected = connection.execute(sa.select(sa.func.count()).select_from(affected_ids(tables, entity).subquery())).scalar_one()
+        if not affected:
+            _remember(run, connection, entity)
+            return Outcome({"affected": 0, "written": 0, "dropped": 0, "conflicts": 0})
+        run.progress(f"resolve {entity}: {affected:,} affected")
+        written, dropped = _write_cells(run, connection, entity, pending)
+        disagreeing = _write_conflicts(run, connection, entity)
+        _remember(run, connection, entity)
+    return Outcome({"affected": affected, "written": written, "dropped": dropped, "conflicts": disagreeing})
+
+
+def _affect(run: Run, connection: sa.Connection, entity: str, pending: int) -> None:
+    """Add to `identity.affected` what only the rules know."""
+    tables, state = run.tables, run.tables.canonical_state
+    last = connection.execute(sa.select(state.c.fingerprint, state.c.resolved_at).where(state.c.entity == entity)).fetchall()
+    if last and last[0].fingerprint != run.ownership.fingerprint:
+        _add(run, connection, entity, "rule", [everybody(tables, entity)])
+        return
+    _add(run, connection, entity, "reference", led_elsewhere(tables, entity, pending))
+    if last:
+        _add(run, connection, entity, "staleness", grown_stale(tables, entity, last[0].resolved_at, run.now))
+
+
+def _add(run: Run, connection: sa.Connection, entity: str, cause: str, selects: Iterable[sa.Select[tuple[str]]]) -> None:
+    affected = run.tables.affected
+    for select in selects:
+        found = select.subquery("found")
+        connection.execute(
+            sa.insert(affected).from_select(
+                ["entity", "entity_id", "cause"],
+                sa.select(sa.literal(entity, sa.Text), found.c.entity_id, sa.literal(cause, sa.Text))
+                .distinct()
+                .where(found.c.entity_id.not_in(affected_ids(run.tables, entity))),
+            )
+        )
+
+
+def _write_cells(run: Run, connection: sa.Connection, entity: str, pending: int) -> tuple[int, int]:
+    """Replace canonical rows of which a value or its lineage differs; drop those of entities without a live record."""
+    tables, canonical = run.tables, run.tables.canonical[entity]
+    parts = units(run.ownership, entity)
+    said = {system: _said(run, connection, entity, system, parts) for system in run.ownership.systems_of(entity)}
+    lists = {
+        unit.fields[0]: gathered(unit, said).subquery(f"all_{unit.fields[0]}") for unit in parts if unit.rule.take == Take.all
+    }
+    resolved = run.engine.materialise(connection, f"resolved_{entity}", cells(tables, entity, parts, said, lists, run.now))
+    stale = canonical.c.entity_id.in_(affected_ids(tables, entity))
+    dropped = connection.execute(
+        sa.delete(canonical).where(stale, canonical.c.entity_id.not_in(sa.select(resolved.c.entity_id)))
+    ).rowcount
+    same = [canonical.c[name].is_not_distinct_from(resolved.c[name]) for name in resolved.c.keys()]
+    changed = (
+        sa.select(resolved, sa.literal(pending, sa.BigInteger).label("_publication"))
+        .select_from(resolved.outerjoin(canonical, canonical.c.entity_id == resolved.c.entity_id))
+        .where(sa.not_(sa.func.coalesce(sa.and_(*same), sa.false())))
+        .subquery("changed")
+    )
+    written = run.engine.replace(connection, canonical, run.engine.materialise(connection, f"changed_{entity}", sa.select(changed)), ["entity_id"])
+    return written, dropped
+
+
+def _said(run: Run, connection: sa.Connection, entity: str, system: str, parts: tuple[Unit, ...]) -> sa.FromClause:
+    several = run.engine.materialise(connection, f"several_{system}", crowded(run.tables, entity, system))
+    return words(run.tables, entity, system, parts, several).subquery(f"words_of_{system}")
+
+
+def _write_conflicts(run: Run, connection: sa.Connection, entity: str) -> int:
+    tables, target = run.tables, run.tables.open_conflict
+    connection.execute(sa.delete(target).where(target.c.entity == entity, target.c.entity_id.in_(affected_ids(tables, entity))))
+    found = 0
+    for source in run.ownership.sources_of(entity):
+        select = conflicts(tables, source)
+        if select is not None:
+            columns = [column.name for column in select.selected_columns]
+            found += connection.execute(sa.insert(target).from_select(columns, select)).rowcount
+    return found
+
+
+def _remember(run: Run, connection: sa.Connection, entity: str) -> None:
+    state = run.tables.canonical_state
+    connection.execute(sa.delete(state).where(state.c.entity == entity))
+    connection.execute(sa.insert(state).values(entity=entity, fingerprint=run.ownership.fingerprint, resolved_at=run.now))
