@@ -70,7 +70,9 @@ class Field(Ruled):
 
     of: Of | None = Attr(None, description="choice: the codes; list: the type of its items")
     to: Name | None = Attr(None, description="ref: the entity referred to")
-    region: str | None = Attr(None, pattern="^[A-Z]{2}$", description="phone, subdivision: country assumed where none is written")
+    region: str | None = Attr(
+        None, pattern="^[A-Z]{2}$", description="phone, subdivision: country assumed where none is written"
+    )
     scale: int = Attr(2, ge=0, le=9, description="decimal: digits after the point")
     tolerance: float = Attr(0.0, ge=0, description="numbers this close do not conflict")
     min: float | None = None

@@ -45,4 +45,6 @@ class Ruled(Noun):
     owner: Name | None = Attr(None, description="system of record; else the group's, else the entity's")
     fallback: tuple[Name, ...] = Attr((), description="systems asked in order where the owner never had a value")
     exceptions: tuple[OwnershipException, ...] = ()
-    stale_after: Duration | None = Attr(None, description="owner's value counts as never once older than this, if a fallback has one")
+    stale_after: Duration | None = Attr(
+        None, description="owner's value counts as never once older than this, if a fallback has one"
+    )

@@ -37,7 +37,9 @@ class Extract(Noun):
     query: str | None = Attr(None, description="select statement for the database in `url`")
     url: str | None = Attr(None, description="SQLAlchemy URL; `${NAME}` is taken from the environment")
 
-    format: Literal["csv", "tsv", "jsonl", "json", "parquet", "excel"] | None = Attr(None, description="default: from the file's suffix")
+    format: Literal["csv", "tsv", "jsonl", "json", "parquet", "excel"] | None = Attr(
+        None, description="default: from the file's suffix"
+    )
     delimiter: str | None = Attr(None, min_length=1, max_length=1)
     quote: str = Attr('"', max_length=1)
     escape: str | None = Attr(None, max_length=1)
@@ -48,9 +50,13 @@ class Extract(Noun):
 
     mode: Mode = Mode.snapshot
     every: Duration | None = Attr(None, description="how often a new extract is due")
-    as_of: Literal["name", "manifest", "modified"] = Attr("name", description="where the batch's logical time is read; `name` falls back to the file's modification time")
+    as_of: Literal["name", "manifest", "modified"] = Attr(
+        "name", description="where the batch's logical time is read; `name` falls back to the file's modification time"
+    )
     max_shrink: float = Attr(0.3, ge=0, le=1, description="snapshot: share of records that may vanish at once")
-    deleted: dict[str, tuple[str, ...]] = Attr(default_factory=dict, description="changes: column and the texts in it that mean deleted")
+    deleted: dict[str, tuple[str, ...]] = Attr(
+        default_factory=dict, description="changes: column and the texts in it that mean deleted"
+    )
     limits: Limits = Limits()
 
     @field_validator("files", mode="before")
@@ -84,15 +90,23 @@ class Mapping(Noun):
     join: tuple[str, ...] = Attr((), description="columns put together with `separator`; blanks left out")
     separator: str = " "
     constant: str | None = None
-    codes: dict[str, str] = Attr(default_factory=dict, description="the source's code: our code; an unlisted code is a finding")
+    codes: dict[str, str] = Attr(
+        default_factory=dict, description="the source's code: our code; an unlisted code is a finding"
+    )
     format: str | None = Attr(None, description="date, timestamp: strptime format; or `epoch_s`, `epoch_ms`")
     zone: str = Attr("UTC", description="timestamp: zone of texts that name none")
     decimal_mark: Literal[".", ","] = "."
     scale_by: float | None = Attr(None, description="number: multiply by this (cents: 0.01)")
-    true_texts: tuple[str, ...] = Attr((), description="boolean: texts that mean true, besides the usual; the first is written back")
-    false_texts: tuple[str, ...] = Attr((), description="boolean: texts that mean false, besides the usual; the first is written back")
+    true_texts: tuple[str, ...] = Attr(
+        (), description="boolean: texts that mean true, besides the usual; the first is written back"
+    )
+    false_texts: tuple[str, ...] = Attr(
+        (), description="boolean: texts that mean false, besides the usual; the first is written back"
+    )
     separator_in: str | None = Attr(None, description="list: what separates the items in the text; default: JSON array")
-    refers_to: SourceName | None = Attr(None, description="ref: source whose key the text is; default: the system's own source of that entity")
+    refers_to: SourceName | None = Attr(
+        None, description="ref: source whose key the text is; default: the system's own source of that entity"
+    )
 
     @model_validator(mode="after")
     def _one_origin(self) -> Mapping:
@@ -112,13 +126,18 @@ class Source(Noun):
     entity: Name
     extract: Extract
     key: tuple[str, ...] = Attr(min_length=1, description="column, or columns, that name a record")
-    changed_at: str | None = Attr(None, description="column with the time the row last changed; default: the batch's as_of")
+    changed_at: str | None = Attr(
+        None, description="column with the time the row last changed; default: the batch's as_of"
+    )
     changed_at_format: str | None = None
     changed_at_zone: str = "UTC"
     title: str = ""
     description: str = ""
     fields: dict[Name, Mapping] = Attr(default_factory=dict)
-    only: dict[str, tuple[str, ...]] = Attr(default_factory=dict, description="keep rows whose column holds one of these texts; others are rejected as `not-selected`")
+    only: dict[str, tuple[str, ...]] = Attr(
+        default_factory=dict,
+        description="keep rows whose column holds one of these texts; others are rejected as `not-selected`",
+    )
     accepts: tuple[Name, ...] = Attr((), description="fields to which corrections may be written")
     unique: bool = Attr(False, description="two records of this source are never the same entity")
 

@@ -1,0 +1,75 @@
+"""What the parts of a well-formed document say against each other.
+
+Belongs here: the order of the checks, and `read`, which loads and lints in one go. Each check
+is a noun of this folder: names, ruling, conditions, mapping, writing.
+Does not: faults of form (`load`), anything that needs the data.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from pathlib import Path
+from typing import NamedTuple
+
+from sor_pipeline.errors import Fault, OwnershipError
+from sor_pipeline.ownership.document import Ownership
+from sor_pipeline.ownership.lint.conditions import check_conditions
+from sor_pipeline.ownership.lint.mapping import check_mapping
+from sor_pipeline.ownership.lint.names import check_names
+from sor_pipeline.ownership.lint.notebook import Notebook
+from sor_pipeline.ownership.lint.ruling import check_ruling
+from sor_pipeline.ownership.lint.writing import check_writing
+from sor_pipeline.ownership.load import load_with_places
+from sor_pipeline.ownership.places import Places, in_order
+
+UNREADABLE = frozenset({"document-missing", "document-unreadable", "document-too-large", "document-not-text"})
+
+
+class Severity(IntEnum):
+    """The exit code of `sor check`."""
+
+    clean = 0
+    """No fault, or warnings only."""
+    faults = 1
+    """The document must be mended."""
+    unreadable = 2
+    """There is no document to check: wrong path, no permission, not a text."""
+
+
+class Reading(NamedTuple):
+    """What `read` found; `ownership` is None where the document has faults of form."""
+
+    ownership: Ownership | None
+    faults: list[Fault]
+
+    @property
+    def severity(self) -> Severity:
+        if any(fault.code in UNREADABLE for fault in self.faults):
+            return Severity.unreadable
+        return Severity.faults if any(not fault.warning for fault in self.faults) else Severity.clean
+
+
+def lint(ownership: Ownership, places: Places | None = None) -> list[Fault]:
+    """Every contradiction in a well-formed document, by line; `warning` marks those that stop nobody."""
+    book = Notebook(ownership, places or Places())
+    for check in (check_names, check_ruling, check_conditions, check_mapping, check_writing):
+        check(book)
+    return in_order(book.faults)
+
+
+def read(path: Path) -> Reading:
+    """Loads and lints the document at `path` (a file or a folder); raises nothing that is the document's fault."""
+    try:
+        ownership, places = load_with_places(path)
+    except OwnershipError as error:
+        return Reading(None, list(error.faults))
+    return Reading(ownership, lint(ownership, places))
+
+
+def load_checked(path: Path) -> Ownership:
+    """The document, where it has no fault but warnings. Raises OwnershipError with every error that `read` finds."""
+    reading = read(path)
+    errors = [fault for fault in reading.faults if not fault.warning]
+    if errors or reading.ownership is None:
+        raise OwnershipError(*errors)
+    return reading.ownership

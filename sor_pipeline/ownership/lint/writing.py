@@ -1,0 +1,71 @@
+"""Whether corrections can be written where the document says so.
+
+Belongs here: `accepts` and `reflect_in`. Does not: `take` fields that are written back (`ruling`).
+"""
+
+from __future__ import annotations
+
+from sor_pipeline.ownership.document import Rule, system_of
+from sor_pipeline.ownership.entity import Field
+from sor_pipeline.ownership.inversion import inverts
+from sor_pipeline.ownership.lint.notebook import Notebook, Path
+from sor_pipeline.ownership.source import Source
+
+
+def check_writing(book: Notebook) -> None:
+    """accepts-unmapped, lossy-mapping, code-for-none, accepts-own, reflect-not-accepted."""
+    for path, name, source in book.sources():
+        entity = book.ownership.entities.get(source.entity)
+        for position, field in enumerate(source.accepts):
+            if entity and field in entity.fields and field not in source.accepts[:position]:
+                _accepted(book, (*path, "accepts", position), name, source, field, entity.fields[field])
+    for path, entity_name, field, declared in book.fields():
+        for position, system in enumerate(declared.reflect_in):
+            if system in book.ownership.systems:
+                _reflected(book, (*path, "reflect_in", position), entity_name, field, system)
+
+
+def _accepted(book: Notebook, path: Path, name: str, source: Source, field: str, declared: Field) -> None:
+    mapping = source.fields.get(field)
+    if mapping is None:
+        what = f"`{name}` accepts `{field}`, but maps no column to it"
+        todo = f"add `{field}: <column>` to its `fields`, or remove it from `accepts`"
+        book.error("accepts-unmapped", path, what, "no mapping", f"a column for `{field}`", todo)
+        return
+    reason = inverts(declared, mapping)
+    if reason:
+        what = f"`{field}` cannot be written back to `{name}`: the mapping loses information"
+        todo = "map it to a column of its own, or remove it from `accepts`"
+        book.error("lossy-mapping", path, what, reason, "a mapping that can be inverted", todo)
+    if mapping.codes and isinstance(declared.of, tuple):
+        missing = [code for code in declared.of if code not in mapping.codes.values()]
+        if missing:
+            what = f"`{name}` has no code for some values of `{field}`: these are never written to it"
+            book.warn(
+                "code-for-none",
+                path,
+                what,
+                ", ".join(missing)[:60],
+                "a code for each",
+                "add it to `codes` if there is one",
+            )
+    rule = book.ownership.rule_of(source.entity, field)
+    if rule.owner == system_of(name) and not _others_may_own(rule):
+        what = f"`{name}` accepts `{field}`, which only its own system decides: no rule ever corrects it"
+        book.warn("accepts-own", path, what, f"owner `{rule.owner}`", "another system", "remove it from `accepts`")
+
+
+def _others_may_own(rule: Rule) -> bool:
+    return bool(rule.fallback) or any(exception.owner != rule.owner for exception in rule.exceptions)
+
+
+def _reflected(book: Notebook, path: Path, entity: str, field: str, system: str) -> None:
+    sources = {name: spec for name, spec in book.ownership.sources_of(entity).items() if system_of(name) == system}
+    if not any(field in spec.accepts for spec in sources.values()):
+        what = f"`{system}` is to show `{field}`, but none of its sources accepts it"
+        found = ", ".join(sources) or f"no source of `{entity}` in `{system}`"
+        todo = f"add `{field}` to `accepts` of a source of `{system}`, or remove it from `reflect_in`"
+        book.error("reflect-not-accepted", path, what, found, f"`{field}` in `accepts`", todo)
+    if book.ownership.rule_of(entity, field).owner == system:
+        what = f"`{system}` owns `{field}` and shows it anyway"
+        book.warn("setting-without-effect", path, what, f"`{system}`", "other systems", "remove it from `reflect_in`")
