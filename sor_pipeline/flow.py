@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 from sor_pipeline.check.step import run as check
 from sor_pipeline.correct.step import run as correct
 from sor_pipeline.engine.open import open_engine
-from sor_pipeline.errors import EngineError, Fault, PublicationBlocked, SorError
+from sor_pipeline.errors import EngineError, Fault, PublicationBlocked, SettingsError, SorError, Unbalanced
 from sor_pipeline.extract.step import run as extract
 from sor_pipeline.identify.step import run as identify
 from sor_pipeline.observe.runs import finish, start
@@ -113,14 +113,18 @@ class Passage:
 
 @contextmanager
 def opened(
-    ownership: Ownership, settings: Settings, now: datetime | None = None, progress: Callable[[str], None] = lambda _: None
+    ownership: Ownership,
+    settings: Settings,
+    now: datetime | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+    wait: float = 0,
 ) -> Iterator[Run]:
     """A run's hands: warehouse opened and brought to the document's shape; alone in its state folder.
 
-    Raises EngineError when another run holds the folder.
+    Raises EngineError when another run holds the folder for longer than `wait` seconds.
     """
     settings.home.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(settings.home / "run.lock", timeout=0)
+    lock = FileLock(settings.home / "run.lock", timeout=wait)
     try:
         lock.acquire()
     except Timeout as error:
@@ -139,12 +143,28 @@ def opened(
         lock.release()
 
 
+@contextmanager
+def reading(ownership: Ownership, settings: Settings) -> Iterator[Run]:
+    """The same hands for looking only: takes no lock, creates nothing.
+
+    Raises SettingsError where nothing has run yet.
+    """
+    if not settings.home.is_dir() or not any(settings.home.iterdir()):
+        raise SettingsError(
+            Fault("nothing-ran", str(settings.home), "there is no state here yet", "no warehouse", "the state folder of a run",
+                  "run `sor run` first, or name the folder with --home or SOR_HOME")
+        )  # fmt: skip
+    engine = open_engine(settings.warehouse_url, [settings.home, settings.extracts])
+    yield Run(ownership, engine, Tables(ownership), settings, datetime.now(UTC).replace(tzinfo=None, microsecond=0))
+    engine.close()
+
+
 def one_step(run: Run, step: Step, scope: str) -> Done:
     """Run one step for one scope; what a source's own faults break stays with that source."""
     began = time.monotonic()
     try:
         outcome = step.run(run, scope)
-    except PublicationBlocked:
+    except (PublicationBlocked, EngineError, Unbalanced):
         raise
     except SorError as error:
         if step.per is not Per.source:
@@ -176,5 +196,3 @@ def pass_through(run: Run, steps: tuple[Step, ...] = STEPS) -> Passage:
         counts = {f"{one.step} {one.scope}".strip(): one.outcome.counts for one in done}
         publication = finish(run, number, state, counts, message)
     return Passage(number, state, publication, tuple(done))
-
-

@@ -11,9 +11,12 @@ Variables: `SOR_OWNERSHIP` (document: file or folder), `SOR_HOME` (state folder,
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from sor_pipeline.errors import Fault, SettingsError
 
 DEFAULT_DOCUMENT = "ownership.yaml"
 DEFAULT_HOME = ".sor"
@@ -64,3 +67,18 @@ class Settings:
             warehouse_url=env.get("SOR_WAREHOUSE_URL") or f"duckdb:///{state / 'warehouse.duckdb'}",
             extracts=Path(extracts or env.get("SOR_EXTRACTS") or beside).absolute(),
         )
+
+
+def expanded(text: str, environ: Mapping[str, str] | None = None) -> str:
+    """`text` with every `${NAME}` replaced from the environment: how secrets reach the document's URLs.
+
+    Raises SettingsError for a name that is not set.
+    """
+    env = os.environ if environ is None else environ
+    missing = sorted({name for name in re.findall(r"\$\{(\w+)\}", text) if name not in env})
+    if missing:
+        raise SettingsError(
+            *(Fault("missing-variable", f"${{{name}}}", "the document names an environment variable that is not set",
+                    "nothing", f"a value for {name}", f"set {name}") for name in missing)
+        )  # fmt: skip
+    return re.sub(r"\$\{(\w+)\}", lambda match: env[match.group(1)], text)

@@ -17,9 +17,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 import sqlalchemy as sa
 
+from sor_pipeline.engine.base import Expression
 from sor_pipeline.ownership.document import Ownership
 from sor_pipeline.ownership.entity import Field
 from sor_pipeline.ownership.fieldtypes import Stored
@@ -39,9 +41,9 @@ class ClaimState(IntEnum):
     placeholder = 3
 
 
-def stored_type(field: Field) -> sa.types.TypeEngine[object]:
+def stored_type(field: Field) -> sa.types.TypeEngine[Any]:
     """The column type of a field's value."""
-    types: dict[Stored, sa.types.TypeEngine[object]] = {
+    types: dict[Stored, sa.types.TypeEngine[Any]] = {
         Stored.text: sa.Text(),
         Stored.decimal: sa.Numeric(18, field.scale),
         Stored.integer: sa.BigInteger(),
@@ -59,24 +61,24 @@ class Claim:
     `raw` (the delivered text) is kept only for fields to which corrections may be written.
     """
 
-    value: sa.ColumnElement[object]
-    compare: sa.ColumnElement[object]
-    state: sa.ColumnElement[int]
-    since: sa.ColumnElement[object]
-    raw: sa.ColumnElement[str] | None
+    value: Expression
+    compare: Expression
+    state: Expression
+    since: Expression
+    raw: Expression | None
 
 
 @dataclass(frozen=True)
 class Cell:
     """The columns of one field in `canonical.<entity>`: value and lineage."""
 
-    value: sa.ColumnElement[object]
-    compare: sa.ColumnElement[object]
-    system: sa.ColumnElement[str]
-    source: sa.ColumnElement[str]
-    key: sa.ColumnElement[str]
-    rule: sa.ColumnElement[str]
-    since: sa.ColumnElement[object]
+    value: Expression
+    compare: Expression
+    system: Expression
+    source: Expression
+    key: Expression
+    rule: Expression
+    since: Expression
 
 
 def claim(selectable: sa.FromClause, field: str) -> Claim:
@@ -135,7 +137,7 @@ class Tables:
         self.keys = {name: self._keys(name) for name in ownership.entities}
         self.history = {name: self._history(name) for name in ownership.entities}
 
-    def _table(self, schema: str, name: str, comment: str, *columns: sa.Column[object]) -> sa.Table:
+    def _table(self, schema: str, name: str, comment: str, *columns: sa.Column[Any]) -> sa.Table:
         return sa.Table(name, self.metadata, *columns, schema=schema, comment=comment)
 
     def _shared(self) -> None:
@@ -234,7 +236,9 @@ class Tables:
             text("kind", "created, changed, retired or revived"), text("old"), text("new"),
             text("cause", "claim, identity, rule, deletion, reference or release of a hold"), text("system", "whose value it now is"),
         )  # fmt: skip
-        self.conflict = self._conflict("conformed", "One row per claim that disagrees, or disagreed, with the canonical value.")
+        self.conflict = self._conflict(
+            "conformed", "One row per claim that disagrees, or disagreed, with the canonical value."
+        )
 
     def _conflict(self, schema: str, comment: str) -> sa.Table:
         history = schema == "conformed"
@@ -254,7 +258,7 @@ class Tables:
     def _staged(self, source: str) -> sa.Table:
         """Grain: one current record of the source; key `_key`."""
         spec = self.ownership.sources[source]
-        columns: list[sa.Column[object]] = [
+        columns: list[sa.Column[Any]] = [
             _key("_key", "source key; several columns are joined with |"),
             _time("_changed_at", "when the row says that it last changed, else as_of"),
             _time("_as_of", "of the batch that made the record what it is"),
@@ -264,13 +268,17 @@ class Tables:
             _time("_deleted_at", "null while the record lives"),
             _count("_publication"),
         ]
-        columns += [_text(link_column(c), f"{c} as delivered: another record's key") for c in self.linked_columns(source)]
+        columns += [
+            _text(link_column(c), f"{c} as delivered: another record's key") for c in self.linked_columns(source)
+        ]
         for name in spec.fields:
             field = self._fields(spec.entity)[name]
             columns.append(sa.Column(name, stored_type(field), comment=field.title or name))
             if field.kind.folds:
                 columns.append(_text(f"{name}__cmp", "comparable form"))
-            columns.append(sa.Column(f"{name}__state", sa.SmallInteger, comment="0 never, 1 value, 2 cleared, 3 placeholder"))
+            columns.append(
+                sa.Column(f"{name}__state", sa.SmallInteger, comment="0 never, 1 value, 2 cleared, 3 placeholder")
+            )
             columns.append(_time(f"{name}__since", "when this source's value changed"))
             if name in spec.accepts:
                 columns.append(_text(f"{name}__raw", "as delivered"))
@@ -297,7 +305,7 @@ class Tables:
 
     def _canonical(self, entity: str) -> sa.Table:
         """Grain: one live entity; key `entity_id`."""
-        columns: list[sa.Column[object]] = [_key("entity_id"), _count("_publication")]
+        columns: list[sa.Column[Any]] = [_key("entity_id"), _count("_publication")]
         for name, field in self._fields(entity).items():
             columns.append(sa.Column(name, stored_type(field)))
             if field.kind.folds:
@@ -309,7 +317,8 @@ class Tables:
     def _conformed(self, entity: str) -> sa.Table:
         spec = self.ownership.entities[entity]
         values = [
-            sa.Column(n, stored_type(f), comment=_described(n, f, self._owner_words(entity, n))) for n, f in spec.fields.items()
+            sa.Column(n, stored_type(f), comment=_described(n, f, self._owner_words(entity, n)))
+            for n, f in spec.fields.items()
         ]
         comment = f"One row per {spec.title or entity}. {spec.description}".strip()
         return self._table("conformed", entity, comment, _key(f"{entity}_id", "stable id"), *values)
@@ -319,7 +328,7 @@ class Tables:
         return f"owner: {rule.owner}" if rule.owner else f"takes the {rule.take} of {', '.join(rule.among)}"
 
     def _sources(self, entity: str) -> sa.Table:
-        columns: list[sa.Column[object]] = [_key(f"{entity}_id")]
+        columns: list[sa.Column[Any]] = [_key(f"{entity}_id")]
         for name in self._fields(entity):
             columns.append(_text(f"{name}_system", f"system that says {name}"))
             columns.append(_text(f"{name}_key", f"its record that says {name}"))
@@ -352,27 +361,27 @@ def _described(name: str, field: Field, owner: str) -> str:
     return f"{words} ({field.type}; {owner}{'; personal' if field.personal else ''})"
 
 
-def _text(name: str, comment: str | None = None) -> sa.Column[object]:
+def _text(name: str, comment: str | None = None) -> sa.Column[Any]:
     return sa.Column(name, sa.Text, comment=comment)
 
 
-def _key(name: str, comment: str | None = None) -> sa.Column[object]:
+def _key(name: str, comment: str | None = None) -> sa.Column[Any]:
     """Part of the grain. Not a PRIMARY KEY: on DuckDB its index makes merges slow; a test holds uniqueness."""
     return sa.Column(name, sa.Text, nullable=False, comment=comment, info={"key": True})
 
 
-def _key_count(name: str, comment: str | None = None) -> sa.Column[object]:
+def _key_count(name: str, comment: str | None = None) -> sa.Column[Any]:
     return sa.Column(name, sa.BigInteger, nullable=False, comment=comment, info={"key": True})
 
 
-def _time(name: str, comment: str | None = None) -> sa.Column[object]:
+def _time(name: str, comment: str | None = None) -> sa.Column[Any]:
     return sa.Column(name, sa.DateTime, comment=comment)
 
 
-def _count(name: str, comment: str | None = None) -> sa.Column[object]:
+def _count(name: str, comment: str | None = None) -> sa.Column[Any]:
     return sa.Column(name, sa.BigInteger, comment=comment)
 
 
-def grain(table: sa.Table) -> tuple[sa.Column[object], ...]:
+def grain(table: sa.Table) -> tuple[sa.Column[Any], ...]:
     """The columns that name a row."""
     return tuple(column for column in table.columns if column.info.get("key"))

@@ -67,7 +67,11 @@ def _cells(ownership: Ownership, entity: str, records: list[Record], now: dateti
             conditions = [parse(e.when, fields) for e in ownership.rule_of(entity, name).exceptions]
             if name in done or any(read not in done for c in conditions for read in c.fields):
                 continue
-            unit = [n for n, f in fields.items() if f.group == spec.group and f.take is None] if spec.group and not spec.take else [name]
+            unit = (
+                [n for n, f in fields.items() if f.group == spec.group and f.take is None]
+                if spec.group and not spec.take
+                else [name]
+            )
             done[name] = _cell(ownership, entity, name, unit, records, done, now)
     return done
 
@@ -78,7 +82,15 @@ def _speaker(records: list[Record], system: str, unit: list[str]) -> Record | No
     return next((r for r in own if any(r.claim(n)[0] in ("value", "cleared") for n in unit)), None)
 
 
-def _cell(ownership: Ownership, entity: str, name: str, unit: list[str], records: list[Record], done: dict[str, Cell], now: datetime) -> Cell:
+def _cell(
+    ownership: Ownership,
+    entity: str,
+    name: str,
+    unit: list[str],
+    records: list[Record],
+    done: dict[str, Cell],
+    now: datetime,
+) -> Cell:
     rule = ownership.rule_of(entity, name)
     speakers = {system: _speaker(records, system, unit) for system in ownership.systems_of(entity)}
 
@@ -136,7 +148,9 @@ def _taken(take: str, rivals: list[str], says: Any, since: Any) -> Cell:
     return cells[next(s for s in rivals if score(s) == best)]
 
 
-def conflicts(ownership: Ownership, entity: str, records: Iterable[Record], cells: dict[str, dict[str, Cell]]) -> set[tuple[str, ...]]:
+def conflicts(
+    ownership: Ownership, entity: str, records: Iterable[Record], cells: dict[str, dict[str, Cell]]
+) -> set[tuple[str, ...]]:
     """(entity_id, field, source, key, kind) of every claim that disagrees with what holds."""
     found = set()
     for record in records:
@@ -149,7 +163,9 @@ def conflicts(ownership: Ownership, entity: str, records: Iterable[Record], cell
             decides = (cell.source, cell.key) == (record.source, record.key)
             if field_.take == "all":
                 continue
-            if state == "value" and ((decides and cell.rule == "fallback") or (cell.system is None and cell.value is None)):
+            if state == "value" and (
+                (decides and cell.rule == "fallback") or (cell.system is None and cell.value is None)
+            ):
                 kind = "missing_at_owner"
             elif not decides and state in ("value", "cleared") and _differ(value, cell.value, field_.tolerance):
                 kind = "owner_disagrees_with_itself" if cell.system == record.system else "differs"

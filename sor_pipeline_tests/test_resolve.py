@@ -32,7 +32,11 @@ FIELDS: dict[str, dict[str, Any]] = {
     "nick": {"type": "text", "fallback": ["desk", "mail"]},
     "phone": {"type": "phone", "owner": "desk", "fallback": ["crm"], "stale_after": "30 days"},
     "country": {"type": "country", "owner": "desk"},
-    "opted": {"type": "boolean", "owner": "mail", "exceptions": [{"when": "country = 'DE'", "owner": "crm", "reason": "law"}]},
+    "opted": {
+        "type": "boolean",
+        "owner": "mail",
+        "exceptions": [{"when": "country = 'DE'", "owner": "crm", "reason": "law"}],
+    },
     "street": {"type": "text", "group": "address"},
     "city": {"type": "text", "group": "address"},
     "score": {"type": "decimal", "take": "max"},
@@ -41,7 +45,11 @@ FIELDS: dict[str, dict[str, Any]] = {
     "tier": {"type": "choice", "of": ["a", "b"], "take": "most_common"},
     "seen": {"type": "date", "take": "latest"},
     "tags": {"type": "text", "take": "all"},
-    "since": {"type": "timestamp", "owner": "mail", "exceptions": [{"when": "opted", "owner": "desk", "reason": "asked there"}]},
+    "since": {
+        "type": "timestamp",
+        "owner": "mail",
+        "exceptions": [{"when": "opted", "owner": "desk", "reason": "asked there"}],
+    },
 }
 MAPPED = {
     "crm.contacts": [n for n in FIELDS if n != "phone"],
@@ -63,7 +71,12 @@ def document(groups: dict[str, Any] | None = None) -> Ownership:
                 }
             },
             "sources": {
-                name: {"entity": "contact", "extract": {"files": f"{name}.csv"}, "key": "id", "fields": {f: f for f in MAPPED[name]}}
+                name: {
+                    "entity": "contact",
+                    "extract": {"files": f"{name}.csv"},
+                    "key": "id",
+                    "fields": {f: f for f in MAPPED[name]},
+                }
                 for name in SOURCES
             },
         }
@@ -125,16 +138,22 @@ class World:
                 rows = [self._staged(r) for r in made if r.source == source]
                 if rows:
                     connection.execute(sa.insert(tables.staged[source]), rows)
-            identity = [{"source": r.source, "source_key": r.key, "entity_id": r.entity_id, "_publication": 1} for r in made]
+            identity = [
+                {"source": r.source, "source_key": r.key, "entity_id": r.entity_id, "_publication": 1} for r in made
+            ]
             if identity:
                 connection.execute(sa.insert(tables.identity["contact"]), identity)
             alive = {r.entity_id for r in made if not r.deleted}
             ids = before | {r.entity_id for r in made}
             for entity_id in sorted(ids):
                 retired = None if entity_id in alive else 1
-                connection.execute(sa.insert(tables.id).values(entity="contact", entity_id=entity_id, born=1, retired=retired))
+                connection.execute(
+                    sa.insert(tables.id).values(entity="contact", entity_id=entity_id, born=1, retired=retired)
+                )
             for entity_id in sorted(ids if affected is None else affected):
-                connection.execute(sa.insert(tables.affected).values(entity="contact", entity_id=entity_id, cause="claim"))
+                connection.execute(
+                    sa.insert(tables.affected).values(entity="contact", entity_id=entity_id, cause="claim")
+                )
 
     def _staged(self, record: Record) -> dict[str, Any]:
         row: dict[str, Any] = {
@@ -154,7 +173,10 @@ class World:
             rows = connection.execute(sa.select(table)).mappings().fetchall()
         return {
             row["entity_id"]: {
-                name: Cell(row[name], *(row[f"{name}__{part}"] for part in ("system", "source", "key", "rule", "since"))) for name in FIELDS
+                name: Cell(
+                    row[name], *(row[f"{name}__{part}"] for part in ("system", "source", "key", "rule", "since"))
+                )
+                for name in FIELDS
             }
             for row in rows
         }
@@ -193,12 +215,22 @@ def test_every_cell_is_what_the_rules_say(shared: World, made: list[Record]) -> 
 
 @settings(max_examples=25, deadline=None)
 @given(before=records(), after=records())
-def test_only_the_affected_are_touched_and_the_result_is_that_of_a_rebuild(shared: World, before: list[Record], after: list[Record]) -> None:
+def test_only_the_affected_are_touched_and_the_result_is_that_of_a_rebuild(
+    shared: World, before: list[Record], after: list[Record]
+) -> None:
     shared.put(before)
     resolve_step(shared.run, "contact")
     kept = [r for r in before if r.entity_id == "e1"] + [r for r in after if r.entity_id == "e2"]
     kept = list({(r.source, r.key): r for r in kept}.values())
-    shared.put(kept, affected={"e2"} | ({"e1"} if {r.key for r in kept if r.entity_id == "e1"} != {r.key for r in before if r.entity_id == "e1"} else set()))
+    shared.put(
+        kept,
+        affected={"e2"}
+        | (
+            {"e1"}
+            if {r.key for r in kept if r.entity_id == "e1"} != {r.key for r in before if r.entity_id == "e1"}
+            else set()
+        ),
+    )
     resolve_step(shared.run, "contact")
     expected = reference.resolve(DOCUMENT, "contact", kept, NOW)
     assert shared.cells() == expected

@@ -8,10 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, TypeAlias
 
 import pyarrow as pa
 import sqlalchemy as sa
+
+Rows: TypeAlias = sa.Select[*tuple[Any, ...]]
+"""A select whose columns depend on the document."""
+Union: TypeAlias = sa.CompoundSelect[*tuple[Any, ...]]
+"""Several such selects under one header."""
+Expression: TypeAlias = sa.ColumnElement[Any]
+"""A column, or anything computed from columns."""
 
 
 class Engine(Protocol):
@@ -38,7 +45,7 @@ class Engine(Protocol):
         """A relation over an Arrow table, readable under `name` until the connection closes."""
         ...
 
-    def materialise(self, connection: sa.Connection, name: str, select: sa.Select[object] | sa.CompoundSelect[object]) -> sa.Table:
+    def materialise(self, connection: sa.Connection, name: str, select: Rows | Union) -> sa.Table:
         """The select's rows in a temporary table `name` (replaced if there), gone with the connection."""
         ...
 

@@ -14,20 +14,26 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 import sqlalchemy as sa
 from packaging.version import Version
 from sqlalchemy.engine import Dialect
 
 from sor_pipeline.engine import quoting
+from sor_pipeline.engine.base import Rows, Union
 from sor_pipeline.errors import EngineError, Fault
 
 OLDEST = "1.5.6"
 """Older releases lose committed rows on a full disk (1.4) or can corrupt strings (1.5.1)."""
 _WAIT_SECONDS = 60.0
-_CONFIG = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+_CONFIG: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+}
 _BUILDING = ".publishing-"
 
 
@@ -39,7 +45,14 @@ class DuckDBEngine:
     def __init__(self, path: Path, readable: Sequence[Path] = ()) -> None:
         if Version(duckdb.__version__) < Version(OLDEST):
             raise EngineError(
-                Fault("duckdb-too-old", "", "this DuckDB can lose data", duckdb.__version__, f">= {OLDEST}", "upgrade duckdb")
+                Fault(
+                    "duckdb-too-old",
+                    "",
+                    "this DuckDB can lose data",
+                    duckdb.__version__,
+                    f">= {OLDEST}",
+                    "upgrade duckdb",
+                )
             )
         self.path = path
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -47,9 +60,7 @@ class DuckDBEngine:
         self._engine = sa.create_engine(
             f"duckdb:///{path}",
             poolclass=sa.pool.NullPool,
-            connect_args={
-                "config": {**_CONFIG, "preserve_insertion_order": "false"}
-            },
+            connect_args={"config": {**_CONFIG, "preserve_insertion_order": "false"}},
         )
         self._dialect: Dialect = self._engine.dialect
 
@@ -116,13 +127,16 @@ class DuckDBEngine:
     def _columns(self, connection: sa.Connection) -> dict[tuple[str | None, str], dict[str, str]]:
         catalogue = sa.table(
             "duckdb_columns()",
-            *(sa.column(n, sa.Text) for n in ("database_name", "schema_name", "table_name", "column_name", "data_type")),
+            *(
+                sa.column(n, sa.Text)
+                for n in ("database_name", "schema_name", "table_name", "column_name", "data_type")
+            ),
         )
         function = sa.func.duckdb_columns().table_valued(*(column.name for column in catalogue.columns))
         rows = connection.execute(
-            sa.select(function.c.schema_name, function.c.table_name, function.c.column_name, function.c.data_type).where(
-                function.c.database_name == sa.func.current_database()
-            )
+            sa.select(
+                function.c.schema_name, function.c.table_name, function.c.column_name, function.c.data_type
+            ).where(function.c.database_name == sa.func.current_database())
         ).fetchall()
         columns: dict[tuple[str | None, str], dict[str, str]] = {}
         for schema, table, column, kind in rows:
@@ -139,14 +153,14 @@ class DuckDBEngine:
         for name in present.keys() - set(table.columns.keys()):
             connection.exec_driver_sql(quoting.drop_column(self._dialect, table, name))
 
-    def _kind(self, column: sa.Column[object]) -> str:
+    def _kind(self, column: sa.Column[Any]) -> str:
         """The type as DuckDB's catalogue spells it."""
         spelled = column.type.compile(self._dialect).upper().replace(", ", ",").replace("NUMERIC", "DECIMAL")
         return {"TEXT": "VARCHAR", "TIMESTAMP WITHOUT TIME ZONE": "TIMESTAMP"}.get(spelled, spelled)
 
     def scan_parquet(self, connection: sa.Connection, files: Sequence[Path]) -> sa.FromClause:
         """A relation over Parquet files, united by name, with `filename`."""
-        columns = list(dict.fromkeys(name for file in files for name in pa.parquet.read_schema(file).names))
+        columns = list(dict.fromkeys(name for file in files for name in pq.read_schema(file).names))
         paths = sa.literal_column(quoting.text_list([str(file) for file in files]))
         scan = sa.func.read_parquet(paths, sa.text("union_by_name = true"), sa.text("filename = true"))
         return scan.table_valued(*(sa.column(name, sa.Text) for name in [*columns, "filename"]), name="landed")
@@ -155,7 +169,7 @@ class DuckDBEngine:
         self._driver(connection).register(name, data)
         return sa.table(name, *(sa.column(column) for column in data.column_names))
 
-    def materialise(self, connection: sa.Connection, name: str, select: sa.Select[object] | sa.CompoundSelect[object]) -> sa.Table:
+    def materialise(self, connection: sa.Connection, name: str, select: Rows | Union) -> sa.Table:
         connection.exec_driver_sql(quoting.drop_temporary(self._dialect, name))
         create = sa.CreateTableAs(select, name, temporary=True)
         connection.execute(create)
@@ -204,7 +218,9 @@ class DuckDBEngine:
         with duckdb.connect(config=_CONFIG) as reader:
             try:
                 reader.execute(quoting.attach(self._dialect, str(target), "published", read_only=True))
-                return reader.execute(str(sa.select(copy).order_by(*keys).compile(dialect=self._dialect))).to_arrow_table()
+                return reader.execute(
+                    str(sa.select(copy).order_by(*keys).compile(dialect=self._dialect))
+                ).to_arrow_table()
             except duckdb.Error:
                 return None
 
@@ -244,7 +260,7 @@ def _in_place(fresh: Path, target: Path) -> None:
     with fresh.open("rb") as file:
         os.fsync(file.fileno())
     target.with_name(target.name + ".wal").unlink(missing_ok=True)
-    os.replace(fresh, target)
+    fresh.replace(target)
     folder = os.open(target.parent, os.O_RDONLY)
     try:
         os.fsync(folder)

@@ -20,7 +20,9 @@ def start(run: Run) -> int:
     table = run.tables.run
     with run.engine.begin() as connection:
         connection.execute(
-            sa.update(table).where(table.c.state == "running").values(state="failed", ended_at=_wall_clock(), message="killed")
+            sa.update(table)
+            .where(table.c.state == "running")
+            .values(state="failed", ended_at=_wall_clock(), message="killed")
         )
         number = int(connection.execute(sa.select(sa.func.coalesce(sa.func.max(table.c.run), 0) + 1)).scalar_one())
         connection.execute(sa.insert(table).values(run=number, started_at=_wall_clock(), state="running"))
@@ -36,7 +38,10 @@ def finish(run: Run, number: int, state: str, counts: Mapping[str, Mapping[str, 
             sa.update(table)
             .where(table.c.run == number)
             .values(
-                state=state, ended_at=_wall_clock(), message=message, counts=json.dumps(counts),
+                state=state,
+                ended_at=_wall_clock(),
+                message=message,
+                counts=json.dumps(counts),
                 publication=publication if state == "published" else None,
             )  # fmt: skip
         )

@@ -11,33 +11,44 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from sor_pipeline.engine.base import Rows
 from sor_pipeline.tables import ClaimState, Tables, claim
 
 
-def everybody(tables: Tables, entity: str) -> sa.Select[tuple[str]]:
+def everybody(tables: Tables, entity: str) -> Rows:
     """Grain: one live entity: what a changed document affects."""
     known = tables.id
     return sa.select(known.c.entity_id).where(known.c.entity == entity, known.c.retired.is_(None))
 
 
-def led_elsewhere(tables: Tables, entity: str, pending: int) -> Iterator[sa.Select[tuple[str]]]:
+def led_elsewhere(tables: Tables, entity: str, pending: int) -> Iterator[Rows]:
     """Grain: one record that refers to a record whose entity is new or another since the last publication."""
     for source, spec in tables.ownership.sources_of(entity).items():
         staged, identity = tables.staged[source], tables.identity[entity]
         for name in spec.fields:
-            target, referred = tables.ownership.entities[entity].fields[name].to, tables.ownership.referred_source(source, name)
+            target, referred = (
+                tables.ownership.entities[entity].fields[name].to,
+                tables.ownership.referred_source(source, name),
+            )
             if target is None or referred is None:
                 continue
             moved = tables.identity[target].alias("moved")
             yield (
                 sa.select(identity.c.entity_id)
                 .join(staged, sa.and_(identity.c.source == source, identity.c.source_key == staged.c._key))
-                .join(moved, sa.and_(moved.c.source == referred, moved.c.source_key == staged.c[name], moved.c._publication == pending))
+                .join(
+                    moved,
+                    sa.and_(
+                        moved.c.source == referred,
+                        moved.c.source_key == staged.c[name],
+                        moved.c._publication == pending,
+                    ),
+                )
                 .where(staged.c._deleted_at.is_(None), claim(staged, name).state == int(ClaimState.value))
             )
 
 
-def grown_stale(tables: Tables, entity: str, since: datetime, now: datetime) -> Iterator[sa.Select[tuple[str]]]:
+def grown_stale(tables: Tables, entity: str, since: datetime, now: datetime) -> Iterator[Rows]:
     """Grain: one record whose value crossed its `stale_after` between two resolves."""
     ownership = tables.ownership
     for source, spec in ownership.sources_of(entity).items():

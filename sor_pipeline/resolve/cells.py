@@ -11,6 +11,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from sor_pipeline.engine.base import Expression, Rows
 from sor_pipeline.resolve.claims import affected_ids
 from sor_pipeline.resolve.units import Unit, levels
 from sor_pipeline.resolve.verdicts import Verdicts, word
@@ -24,7 +25,7 @@ def cells(
     words: Mapping[str, sa.FromClause],
     gathered: Mapping[str, sa.FromClause],
     now: datetime,
-) -> sa.Select[tuple[object, ...]]:
+) -> Rows:
     """Grain: one affected live entity; key entity_id; columns as in `canonical.<entity>`.
 
     `words` holds each system's `words`; `gathered` the rows of each `take: all` field.
@@ -33,24 +34,33 @@ def cells(
     rows: sa.FromClause = _joined(tables, entity, words, prefixes, gathered)
     decided: dict[str, Verdicts] = {}
     for layer in levels(units):
-        columns: list[sa.ColumnElement[object]] = []
+        columns: list[Expression] = []
         for unit in layer:
             says = {system: word(rows, prefix, system, unit) for system, prefix in prefixes.items()}
             verdicts = Verdicts(unit, says, {name: rows.c[name] for name in unit.reads}, now)
             decided[unit.name] = verdicts
             columns.append(verdicts.case.label(f"{unit.fields[0]}__verdict"))
         rows = sa.select(*_passed(rows), *columns).subquery()
-        values = [_value(rows, verdicts, name, name, prefixes) for unit in layer for verdicts in [decided[unit.name]] for name in unit.fields]
+        values = [
+            _value(rows, verdicts, name, name, prefixes)
+            for unit in layer
+            for verdicts in [decided[unit.name]]
+            for name in unit.fields
+        ]
         rows = sa.select(*_passed(rows), *values).subquery()
     return _with_lineage(tables, entity, units, rows, decided, prefixes)
 
 
-def _passed(rows: sa.FromClause) -> list[sa.ColumnElement[object]]:
+def _passed(rows: sa.FromClause) -> list[Expression]:
     return list(rows.columns)
 
 
 def _joined(
-    tables: Tables, entity: str, words: Mapping[str, sa.FromClause], prefixes: Mapping[str, str], gathered: Mapping[str, sa.FromClause]
+    tables: Tables,
+    entity: str,
+    words: Mapping[str, sa.FromClause],
+    prefixes: Mapping[str, str],
+    gathered: Mapping[str, sa.FromClause],
 ) -> sa.FromClause:
     """Grain: one affected live entity, beside it each system's words."""
     known = tables.id
@@ -60,17 +70,19 @@ def _joined(
         .subquery("alive")
     )
     origin: sa.FromClause = alive
-    columns: list[sa.ColumnElement[object]] = [alive.c.entity_id]
+    columns: list[Expression] = [alive.c.entity_id]
     for system, said in words.items():
         origin = origin.outerjoin(said, said.c.entity_id == alive.c.entity_id)
-        columns += [column.label(f"{prefixes[system]}{column.name}") for column in said.columns if column.name != "entity_id"]
+        columns += [
+            column.label(f"{prefixes[system]}{column.name}") for column in said.columns if column.name != "entity_id"
+        ]
     for name, all_values in gathered.items():
         origin = origin.outerjoin(all_values, all_values.c.entity_id == alive.c.entity_id)
         columns += [all_values.c.gathered.label(f"{name}__all"), all_values.c.since.label(f"{name}__all_since")]
     return sa.select(*columns).select_from(origin).subquery("joined")
 
 
-def _pick(rows: sa.FromClause, verdicts: Verdicts, prefixes: Mapping[str, str], column: str) -> sa.ColumnElement[object]:
+def _pick(rows: sa.FromClause, verdicts: Verdicts, prefixes: Mapping[str, str], column: str) -> Expression:
     """The deciding system's `column`."""
     verdict = rows.c[f"{verdicts.unit.fields[0]}__verdict"]
     by_system: dict[str, list[int]] = {}
@@ -80,21 +92,28 @@ def _pick(rows: sa.FromClause, verdicts: Verdicts, prefixes: Mapping[str, str], 
     return sa.case(*whens) if whens else sa.null()
 
 
-def _value(rows: sa.FromClause, verdicts: Verdicts, name: str, label: str, prefixes: Mapping[str, str]) -> sa.ColumnElement[object]:
+def _value(rows: sa.FromClause, verdicts: Verdicts, name: str, label: str, prefixes: Mapping[str, str]) -> Expression:
     if f"{name}__all" in rows.c:
         return rows.c[f"{name}__all"].label(label)
     return _pick(rows, verdicts, prefixes, name).label(label)
 
 
 def _with_lineage(
-    tables: Tables, entity: str, units: tuple[Unit, ...], rows: sa.FromClause, decided: Mapping[str, Verdicts], prefixes: Mapping[str, str]
-) -> sa.Select[tuple[object, ...]]:
-    columns: list[sa.ColumnElement[object]] = [rows.c.entity_id]
+    tables: Tables,
+    entity: str,
+    units: tuple[Unit, ...],
+    rows: sa.FromClause,
+    decided: Mapping[str, Verdicts],
+    prefixes: Mapping[str, str],
+) -> Rows:
+    columns: list[Expression] = [rows.c.entity_id]
     for unit in units:
         verdicts, handle = decided[unit.name], unit.fields[0]
         verdict = rows.c[f"{handle}__verdict"]
         ways = verdicts.known.values()
-        system = sa.case(*((verdict == way.code, sa.literal(way.system, sa.Text)) for way in ways)) if ways else sa.null()
+        system = (
+            sa.case(*((verdict == way.code, sa.literal(way.system, sa.Text)) for way in ways)) if ways else sa.null()
+        )
         rule = sa.case(*((verdict == way.code, sa.literal(way.rule, sa.Text)) for way in ways)) if ways else sa.null()
         for name in unit.fields:
             field = tables.ownership.entities[entity].fields[name]

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from sor_pipeline.engine.base import Expression, Rows
 from sor_pipeline.tables import ClaimState, Tables, claim
 
 
-def affected_ids(tables: Tables, entity: str) -> sa.Select[tuple[str]]:
+def affected_ids(tables: Tables, entity: str) -> Rows:
     """Grain: one entity id that must be resolved again."""
     affected = tables.affected
     return sa.select(affected.c.entity_id).where(affected.c.entity == entity)
 
 
-def claims(tables: Tables, source: str) -> sa.Select[tuple[object, ...]]:
+def claims(tables: Tables, source: str) -> Rows:
     """Grain: one live record of `source` whose entity is affected; key (`_source`, `_key`).
 
     Columns: entity_id, _source, _key, _changed_at and, per mapped field, the claim columns; a ref
@@ -25,13 +26,15 @@ def claims(tables: Tables, source: str) -> sa.Select[tuple[object, ...]]:
     """
     entity = tables.ownership.sources[source].entity
     staged, identity = tables.staged[source], tables.identity[entity]
-    columns: list[sa.ColumnElement[object]] = [
+    columns: list[Expression] = [
         identity.c.entity_id,
         sa.literal(source, sa.Text).label("_source"),
         staged.c._key,
         staged.c._changed_at,
     ]
-    origin: sa.FromClause = staged.join(identity, sa.and_(identity.c.source == source, identity.c.source_key == staged.c._key))
+    origin: sa.FromClause = staged.join(
+        identity, sa.and_(identity.c.source == source, identity.c.source_key == staged.c._key)
+    )
     for name in tables.ownership.sources[source].fields:
         referred = tables.ownership.referred_source(source, name)
         target = tables.ownership.entities[entity].fields[name].to
@@ -49,12 +52,12 @@ def claims(tables: Tables, source: str) -> sa.Select[tuple[object, ...]]:
     )
 
 
-def _plain(staged: sa.Table, name: str) -> list[sa.ColumnElement[object]]:
+def _plain(staged: sa.Table, name: str) -> list[Expression]:
     folded = [staged.c[f"{name}__cmp"]] if f"{name}__cmp" in staged.c else []
     return [staged.c[name], *folded, staged.c[f"{name}__state"], staged.c[f"{name}__since"]]
 
 
-def _reference(staged: sa.Table, known: sa.FromClause, name: str) -> list[sa.ColumnElement[object]]:
+def _reference(staged: sa.Table, known: sa.FromClause, name: str) -> list[Expression]:
     says = claim(staged, name)
     dangles = sa.and_(says.state == ClaimState.value, known.c.entity_id.is_(None))
     return [

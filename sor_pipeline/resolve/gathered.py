@@ -9,11 +9,12 @@ from collections.abc import Mapping
 
 import sqlalchemy as sa
 
+from sor_pipeline.engine.base import Rows
 from sor_pipeline.resolve.units import Unit
 from sor_pipeline.tables import ClaimState
 
 
-def gathered(unit: Unit, words: Mapping[str, sa.FromClause]) -> sa.Select[tuple[object, ...]]:
+def gathered(unit: Unit, words: Mapping[str, sa.FromClause]) -> Rows:
     """Grain: one entity for which a listed system has a value; columns entity_id, gathered, since."""
     name = unit.fields[0]
     said = sa.union_all(

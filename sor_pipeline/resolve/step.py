@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
 
 import sqlalchemy as sa
 
-from sor_pipeline.ownership.document import system_of
+from sor_pipeline.engine.base import Rows
 from sor_pipeline.ownership.rules import Take
 from sor_pipeline.resolve.affected import everybody, grown_stale, led_elsewhere
 from sor_pipeline.resolve.cells import cells
@@ -25,7 +24,9 @@ def run(run: Run, entity: str) -> Outcome:
     with run.engine.begin() as connection:
         pending = run.pending(connection)
         _affect(run, connection, entity, pending)
-        affected = connection.execute(sa.select(sa.func.count()).select_from(affected_ids(tables, entity).subquery())).scalar_one()
+        affected = connection.execute(
+            sa.select(sa.func.count()).select_from(affected_ids(tables, entity).subquery())
+        ).scalar_one()
         if not affected:
             _remember(run, connection, entity)
             return Outcome({"affected": 0, "written": 0, "dropped": 0, "conflicts": 0})
@@ -39,7 +40,9 @@ def run(run: Run, entity: str) -> Outcome:
 def _affect(run: Run, connection: sa.Connection, entity: str, pending: int) -> None:
     """Add to `identity.affected` what only the rules know."""
     tables, state = run.tables, run.tables.canonical_state
-    last = connection.execute(sa.select(state.c.fingerprint, state.c.resolved_at).where(state.c.entity == entity)).fetchall()
+    last = connection.execute(
+        sa.select(state.c.fingerprint, state.c.resolved_at).where(state.c.entity == entity)
+    ).fetchall()
     if last and last[0].fingerprint != run.ownership.fingerprint:
         _add(run, connection, entity, "rule", [everybody(tables, entity)])
         return
@@ -48,7 +51,7 @@ def _affect(run: Run, connection: sa.Connection, entity: str, pending: int) -> N
         _add(run, connection, entity, "staleness", grown_stale(tables, entity, last[0].resolved_at, run.now))
 
 
-def _add(run: Run, connection: sa.Connection, entity: str, cause: str, selects: Iterable[sa.Select[tuple[str]]]) -> None:
+def _add(run: Run, connection: sa.Connection, entity: str, cause: str, selects: Iterable[Rows]) -> None:
     affected = run.tables.affected
     for select in selects:
         found = select.subquery("found")
@@ -68,22 +71,27 @@ def _write_cells(run: Run, connection: sa.Connection, entity: str, pending: int)
     parts = units(run.ownership, entity)
     said = {system: _said(run, connection, entity, system, parts) for system in run.ownership.systems_of(entity)}
     lists = {
-        unit.fields[0]: gathered(unit, said).subquery(f"all_{unit.fields[0]}") for unit in parts if unit.rule.take == Take.all
+        unit.fields[0]: gathered(unit, said).subquery(f"all_{unit.fields[0]}")
+        for unit in parts
+        if unit.rule.take == Take.all
     }
-    resolved = run.engine.materialise(connection, f"resolved_{entity}", cells(tables, entity, parts, said, lists, run.now))
+    select = cells(tables, entity, parts, said, lists, run.now)
+    numbered = sa.literal(pending, sa.BigInteger).label("_publication")
+    names = [*select.selected_columns.keys(), "_publication"]
+    if not connection.execute(sa.select(sa.exists().select_from(canonical))).scalar_one():
+        return connection.execute(sa.insert(canonical).from_select(names, select.add_columns(numbered))).rowcount, 0
+    resolved = run.engine.materialise(connection, f"resolved_{entity}", select)
     stale = canonical.c.entity_id.in_(affected_ids(tables, entity))
-    dropped = connection.execute(
-        sa.delete(canonical).where(stale, canonical.c.entity_id.not_in(sa.select(resolved.c.entity_id)))
-    ).rowcount
-    same = [canonical.c[name].is_not_distinct_from(resolved.c[name]) for name in resolved.c.keys()]
-    changed = (
-        sa.select(resolved, sa.literal(pending, sa.BigInteger).label("_publication"))
-        .select_from(resolved.outerjoin(canonical, canonical.c.entity_id == resolved.c.entity_id))
-        .where(sa.not_(sa.func.coalesce(sa.and_(*same), sa.false())))
-        .subquery("changed")
+    gone = sa.delete(canonical).where(stale, canonical.c.entity_id.not_in(sa.select(resolved.c.entity_id)))
+    dropped = connection.execute(gone).rowcount
+    same = sa.and_(*(canonical.c[name].is_not_distinct_from(resolved.c[name]) for name in names[:-1]))
+    unchanged = run.engine.materialise(
+        connection,
+        f"unchanged_{entity}",
+        sa.select(resolved.c.entity_id).join(canonical, canonical.c.entity_id == resolved.c.entity_id).where(same),
     )
-    written = run.engine.replace(connection, canonical, run.engine.materialise(connection, f"changed_{entity}", sa.select(changed)), ["entity_id"])
-    return written, dropped
+    changed = sa.select(resolved, numbered).where(resolved.c.entity_id.not_in(sa.select(unchanged.c.entity_id)))
+    return run.engine.replace(connection, canonical, changed.subquery("changed"), ["entity_id"]), dropped
 
 
 def _said(run: Run, connection: sa.Connection, entity: str, system: str, parts: tuple[Unit, ...]) -> sa.FromClause:
@@ -93,7 +101,9 @@ def _said(run: Run, connection: sa.Connection, entity: str, system: str, parts: 
 
 def _write_conflicts(run: Run, connection: sa.Connection, entity: str) -> int:
     tables, target = run.tables, run.tables.open_conflict
-    connection.execute(sa.delete(target).where(target.c.entity == entity, target.c.entity_id.in_(affected_ids(tables, entity))))
+    connection.execute(
+        sa.delete(target).where(target.c.entity == entity, target.c.entity_id.in_(affected_ids(tables, entity)))
+    )
     found = 0
     for source in run.ownership.sources_of(entity):
         select = conflicts(tables, source)
@@ -106,4 +116,6 @@ def _write_conflicts(run: Run, connection: sa.Connection, entity: str) -> int:
 def _remember(run: Run, connection: sa.Connection, entity: str) -> None:
     state = run.tables.canonical_state
     connection.execute(sa.delete(state).where(state.c.entity == entity))
-    connection.execute(sa.insert(state).values(entity=entity, fingerprint=run.ownership.fingerprint, resolved_at=run.now))
+    connection.execute(
+        sa.insert(state).values(entity=entity, fingerprint=run.ownership.fingerprint, resolved_at=run.now)
+    )

@@ -12,6 +12,7 @@ from functools import reduce
 
 import sqlalchemy as sa
 
+from sor_pipeline.engine.base import Expression
 from sor_pipeline.ownership.rules import Take
 from sor_pipeline.resolve.units import Unit
 from sor_pipeline.tables import ClaimState
@@ -24,9 +25,9 @@ class Word:
     system: str
     speaks: sa.ColumnElement[bool]
     has_value: sa.ColumnElement[bool]
-    value: sa.ColumnElement[object]
-    compare: sa.ColumnElement[object]
-    since: sa.ColumnElement[datetime]
+    value: Expression
+    compare: Expression
+    since: Expression
 
 
 @dataclass(frozen=True)
@@ -41,18 +42,20 @@ class Verdict:
 class Verdicts:
     """The verdicts of one unit, numbered as they are used, and the CASE that picks one."""
 
-    def __init__(self, unit: Unit, words: Mapping[str, Word], canonical: Mapping[str, sa.ColumnElement[object]], now: datetime) -> None:
+    def __init__(
+        self, unit: Unit, words: Mapping[str, Word], canonical: Mapping[str, Expression], now: datetime
+    ) -> None:
         self.unit = unit
         self.words = words
         self.now = now
         self.known: dict[tuple[str, str], Verdict] = {}
         self.case = self._take() if unit.rule.take else self._owned(canonical)
 
-    def _code(self, system: str, rule: str) -> sa.ColumnElement[int]:
+    def _code(self, system: str, rule: str) -> Expression:
         verdict = self.known.setdefault((system, rule), Verdict(len(self.known) + 1, system, rule))
         return sa.literal(verdict.code, sa.SmallInteger)
 
-    def _owned(self, canonical: Mapping[str, sa.ColumnElement[object]]) -> sa.ColumnElement[int]:
+    def _owned(self, canonical: Mapping[str, Expression]) -> Expression:
         """The first exception that holds names the owner instead; nobody listed: null."""
         rule = self.unit.rule
         asked = [
@@ -62,7 +65,7 @@ class Verdicts:
         ordinary = self._chain(str(rule.owner), "owner")
         return sa.case(*asked, else_=ordinary) if asked else ordinary
 
-    def _chain(self, owner: str, rule: str) -> sa.ColumnElement[int]:
+    def _chain(self, owner: str, rule: str) -> Expression:
         """The owner; where it never had a value, the fallbacks; where its value is stale, a newer one of theirs."""
         nobody = sa.cast(None, sa.SmallInteger)
         first = self.words.get(owner)
@@ -85,9 +88,11 @@ class Verdicts:
         after = self.unit.rule.stale_after
         if after is None:
             return None
-        return sa.func.coalesce(sa.and_(owner.has_value, owner.since < sa.cast(self.now - after, sa.DateTime)), sa.false())
+        return sa.func.coalesce(
+            sa.and_(owner.has_value, owner.since < sa.cast(self.now - after, sa.DateTime)), sa.false()
+        )
 
-    def _take(self) -> sa.ColumnElement[int]:
+    def _take(self) -> Expression:
         """The system whose value ranks highest; ties go to the one that `among` lists first."""
         rivals = [self.words[system] for system in self.unit.rule.among if system in self.words]
         if not rivals or self.unit.rule.take == Take.all:
@@ -99,12 +104,12 @@ class Verdicts:
         return sa.case(*whens, else_=sa.cast(None, sa.SmallInteger))
 
 
-def _agreeing(rival: Word, rivals: Sequence[Word]) -> sa.ColumnElement[object]:
+def _agreeing(rival: Word, rivals: Sequence[Word]) -> Expression:
     votes = [sa.case((sa.and_(other.has_value, other.compare == rival.compare), 1), else_=0) for other in rivals]
     return reduce(lambda left, right: left + right, votes)
 
 
-_RANKINGS: dict[Take, tuple[Callable[[Word, Sequence[Word]], sa.ColumnElement[object]], Callable[..., sa.ColumnElement[object]]]] = {
+_RANKINGS: dict[Take, tuple[Callable[[Word, Sequence[Word]], Expression], Callable[..., Expression]]] = {
     Take.latest: (lambda rival, _: rival.since, sa.func.greatest),
     Take.earliest: (lambda rival, _: rival.since, sa.func.least),
     Take.longest: (lambda rival, _: sa.func.length(sa.cast(rival.value, sa.Text)), sa.func.greatest),

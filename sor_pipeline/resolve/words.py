@@ -7,9 +7,11 @@ source key; a group in lock-step). Does not: the choice between systems (`cells`
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
+from sor_pipeline.engine.base import Expression, Rows, Union
 from sor_pipeline.ownership.document import system_of
 from sor_pipeline.resolve.claims import affected_ids, claims
 from sor_pipeline.resolve.units import Unit
@@ -18,7 +20,7 @@ from sor_pipeline.tables import ClaimState, Tables, stored_type
 SPEAKS = (int(ClaimState.value), int(ClaimState.cleared))
 
 
-def crowded(tables: Tables, entity: str, system: str) -> sa.Select[tuple[str]]:
+def crowded(tables: Tables, entity: str, system: str) -> Rows:
     """Grain: one affected entity of which the system has more than one record (live or not)."""
     identity = tables.identity[entity]
     own = [name for name in tables.ownership.sources_of(entity) if system_of(name) == system]
@@ -30,7 +32,7 @@ def crowded(tables: Tables, entity: str, system: str) -> sa.Select[tuple[str]]:
     )
 
 
-def words(tables: Tables, entity: str, system: str, units: Sequence[Unit], several: sa.FromClause) -> sa.CompoundSelect[tuple[object, ...]]:
+def words(tables: Tables, entity: str, system: str, units: Sequence[Unit], several: sa.FromClause) -> Union:
     """Grain: one affected entity of which the system has a live record; key entity_id.
 
     Per field value, `__cmp`, `__state`, `__since` and per unit, under its first field's name,
@@ -42,19 +44,19 @@ def words(tables: Tables, entity: str, system: str, units: Sequence[Unit], sever
     return sa.union_all(_only_record(tables, entity, alone, units), _first_to_speak(tables, entity, among, units))
 
 
-def _has_several(stack: sa.Select[tuple[object, ...]], several: sa.FromClause) -> sa.ColumnElement[bool]:
+def _has_several(stack: Rows, several: sa.FromClause) -> sa.ColumnElement[bool]:
     return stack.selected_columns.entity_id.in_(sa.select(several.c.entity_id))
 
 
-def _stack(tables: Tables, entity: str, system: str) -> sa.Select[tuple[object, ...]]:
+def _stack(tables: Tables, entity: str, system: str) -> Rows:
     """The claims of all sources of the system under one header; a field that a source lacks is never set."""
     fields = tables.ownership.entities[entity].fields
     parts = []
     for source in (name for name in tables.ownership.sources_of(entity) if system_of(name) == system):
         said = claims(tables, source).subquery(source.replace(".", "_"))
-        columns: list[sa.ColumnElement[object]] = [said.c[name] for name in ("entity_id", "_source", "_key", "_changed_at")]
+        columns: list[Expression] = [said.c[name] for name in ("entity_id", "_source", "_key", "_changed_at")]
         for name, field in fields.items():
-            shapes: list[tuple[str, sa.types.TypeEngine[object]]] = [(name, stored_type(field))]
+            shapes: list[tuple[str, sa.types.TypeEngine[Any]]] = [(name, stored_type(field))]
             shapes += [(f"{name}__cmp", sa.Text())] if field.kind.folds else []
             shapes += [(f"{name}__state", sa.SmallInteger()), (f"{name}__since", sa.DateTime())]
             for column, kind in shapes:
@@ -74,8 +76,8 @@ def _value_columns(tables: Tables, entity: str, name: str) -> list[str]:
     return [name, *([f"{name}__cmp"] if folds else []), f"{name}__state", f"{name}__since"]
 
 
-def _only_record(tables: Tables, entity: str, alone: sa.FromClause, units: Sequence[Unit]) -> sa.Select[tuple[object, ...]]:
-    columns: list[sa.ColumnElement[object]] = [alone.c.entity_id]
+def _only_record(tables: Tables, entity: str, alone: sa.FromClause, units: Sequence[Unit]) -> Rows:
+    columns: list[Expression] = [alone.c.entity_id]
     for unit in units:
         handle = unit.fields[0]
         columns += [
@@ -87,7 +89,7 @@ def _only_record(tables: Tables, entity: str, alone: sa.FromClause, units: Seque
     return sa.select(*columns)
 
 
-def _first_to_speak(tables: Tables, entity: str, among: sa.FromClause, units: Sequence[Unit]) -> sa.Select[tuple[object, ...]]:
+def _first_to_speak(tables: Tables, entity: str, among: sa.FromClause, units: Sequence[Unit]) -> Rows:
     """Two passes: number the records of each entity, then take per unit the smallest number that speaks."""
     order = sa.func.row_number().over(
         partition_by=among.c.entity_id,
@@ -95,20 +97,26 @@ def _first_to_speak(tables: Tables, entity: str, among: sa.FromClause, units: Se
     )
     ranked = sa.select(among, order.label("_rank")).subquery("ranked")
     first = {
-        unit.fields[0]: sa.func.min(sa.case((_speaks(ranked, unit), ranked.c._rank))).over(partition_by=ranked.c.entity_id)
+        unit.fields[0]: sa.func.min(sa.case((_speaks(ranked, unit), ranked.c._rank))).over(
+            partition_by=ranked.c.entity_id
+        )
         for unit in units
     }
-    chosen = sa.select(ranked, *(first[unit.fields[0]].label(f"{unit.fields[0]}__first") for unit in units)).subquery("chosen")
+    chosen = sa.select(ranked, *(first[unit.fields[0]].label(f"{unit.fields[0]}__first") for unit in units)).subquery(
+        "chosen"
+    )
 
-    def taken(handle: str, column: str, label: str) -> sa.ColumnElement[object]:
+    def taken(handle: str, column: str, label: str) -> Expression:
         at_first = chosen.c._rank == sa.func.coalesce(chosen.c[f"{handle}__first"], 1)
         one = sa.func.bool_or if isinstance(chosen.c[column].type, sa.Boolean) else sa.func.max
         return one(sa.case((at_first, chosen.c[column]))).label(label)
 
-    columns: list[sa.ColumnElement[object]] = [chosen.c.entity_id]
+    columns: list[Expression] = [chosen.c.entity_id]
     for unit in units:
         handle = unit.fields[0]
         columns.append(sa.func.bool_or(chosen.c[f"{handle}__first"].is_not(None)).label(f"{handle}__speaks"))
         columns += [taken(handle, "_source", f"{handle}__source"), taken(handle, "_key", f"{handle}__key")]
-        columns += [taken(handle, column, column) for name in unit.fields for column in _value_columns(tables, entity, name)]
+        columns += [
+            taken(handle, column, column) for name in unit.fields for column in _value_columns(tables, entity, name)
+        ]
     return sa.select(*columns).group_by(chosen.c.entity_id)

@@ -1,0 +1,48 @@
+"""The code location of Dagster, assembled explicitly.
+
+Belongs here: reading the environment and the ownership document once, and putting `defs` together.
+Does not: any definition.
+
+`workspace.yaml` names `defs`, which is made when Dagster asks for it; importing this module reads nothing.
+"""
+
+import dagster as dg
+
+from sor_pipeline.defs.corrections import correction_assets
+from sor_pipeline.defs.jobs import system_flows, whole_flow
+from sor_pipeline.defs.publication import publication_assets
+from sor_pipeline.defs.schedules import rhythm, schedules
+from sor_pipeline.defs.sensors import new_files
+from sor_pipeline.defs.sources import source_assets
+from sor_pipeline.defs.workplace import Workplace
+from sor_pipeline.ownership.lint import load_checked
+from sor_pipeline.settings import Settings
+from sor_pipeline.tables import Tables
+
+
+def build_defs(settings: Settings | None = None) -> dg.Definitions:
+    """Everything that Dagster shows of one ownership document.
+
+    Raises OwnershipError, with every fault of the document, where it is missing or contradicts itself.
+    """
+    settings = settings or Settings.read()
+    ownership = load_checked(settings.ownership)
+    tables = Tables(ownership)
+    return dg.Definitions(
+        assets=[
+            *source_assets(ownership, tables),
+            publication_assets(ownership, tables, rhythm(ownership)),
+            *correction_assets(ownership, tables),
+        ],
+        jobs=[whole_flow(), *system_flows(ownership)],
+        schedules=schedules(ownership),
+        sensors=[new_files(ownership, settings)],
+        resources={"workplace": Workplace(ownership, settings)},
+        executor=dg.in_process_executor,
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """What `dagster dev` loads."""
+    return build_defs()

@@ -1,0 +1,199 @@
+"""Which column names a record, says when it changed, or that it is gone; and how a stream is delivered.
+
+Belongs here: key, `changed_at`, deletion, mode, rhythm. Does not: types (`kinds`).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from itertools import combinations, pairwise
+from statistics import median
+
+from sor_pipeline.ownership.scaffold.kinds import ENOUGH, guess
+from sor_pipeline.ownership.scaffold.names import bare, singular, stream_words
+from sor_pipeline.ownership.scaffold.sample import Column, Kind, Reads, Stream
+from sor_pipeline.ownership.scaffold.words import CHANGED, DELETED, FALSE, GONE, IDS, LIVES, TRUE
+from sor_pipeline.ownership.source import Mode
+
+_MANY = 8
+"""Columns that are tried in pairs and threes as a key."""
+_SPELT_TRUE = ("true", "TRUE", "True", "t", "1", "yes", "Y")
+_SPELT_FALSE = ("false", "FALSE", "False", "f", "0", "no", "N")
+_RHYTHMS = {1: "hour", 24: "day", 7 * 24: "week", 30 * 24: "month", 31 * 24: "month"}
+
+
+@dataclass(frozen=True)
+class Key:
+    """The columns that name a record; `unique` as far as the sample goes."""
+
+    columns: tuple[str, ...]
+    why: str
+    unique: bool
+
+
+@dataclass(frozen=True)
+class Change:
+    """The column of the time of the last change; `format` as in a mapping."""
+
+    column: str
+    format: str | None
+    why: str
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """A column and the texts in it that mean deleted."""
+
+    column: str
+    texts: tuple[str, ...]
+    why: str
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """Mode and rhythm, each with its reason; `every` is '' where nothing is known."""
+
+    mode: Mode
+    why: str
+    every: str = ""
+
+
+def key_of(stream: Stream, entity: str) -> Key:
+    """A unique column, the likeliest name first; else two or three together; else what comes nearest."""
+    usable = [column for column in stream.columns if _everywhere(column, stream) and len(column.name) <= 200]
+    ranked = sorted(usable, key=lambda column: _rank(column, stream, entity))
+    if not stream.rows:
+        first = ranked[0].name if ranked else stream.columns[0].name
+        return Key((first,), "by its name; the sample has no rows", False)
+    for column in ranked:
+        if column.unique and _rank(column, stream, entity) < 6:
+            return Key((column.name,), f"unique in {column.distinct:,} of {column.rows:,} rows", True)
+    near = [c for c in ranked if _rank(c, stream, entity) < 3 and c.rows and c.distinct >= 0.95 * c.rows]
+    if near:
+        return Key((near[0].name,), f"{near[0].distinct:,} different texts in {near[0].rows:,} rows", True)
+    return _joined(stream, [column for column in ranked if column.filled == column.rows][:_MANY], ranked)
+
+
+def _everywhere(column: Column, stream: Stream) -> bool:
+    """Whether most files have it: a file with a wrong header must not cost the key."""
+    return len(column.parts) * 2 > len(stream.parts) or not stream.parts
+
+
+def _rank(column: Column, stream: Stream, entity: str) -> int:
+    """The likelier the name of a key, the less."""
+    name = bare(column.name)
+    words = {*stream_words(stream.stream, stream.system), "_".join(stream_words(stream.stream, stream.system)), entity}
+    if name == "id":
+        return 0
+    if name in {f"{word}_{end}" for word in words | {singular(w) for w in words} for end in ("id", "number", "key", "no", "uuid")}:
+        return 1
+    if name in ("uuid", "guid", "key", "number", "unique_id", "record_id", "row_id"):
+        return 2
+    last = name.rpartition("_")[2]
+    if last in IDS and last not in ("phone", "fax", "zip"):
+        return 3
+    if name in CHANGED or _times(column):
+        return 8
+    return 4 if last in ("email", "code", "name") else 5
+
+
+def _times(column: Column) -> bool:
+    return bool(column.texts) and all(re.match(r"\d{4}-\d{2}-\d{2}[T ]", text) for text in column.texts[:20])
+
+
+def _joined(stream: Stream, filled: list[Column], ranked: list[Column]) -> Key:
+    for size in (2, 3):
+        for chosen in combinations(filled, size):
+            distinct, rows = _together(stream, chosen)
+            if distinct == rows:
+                return Key(tuple(column.name for column in chosen), f"together unique in {distinct:,} of {rows:,} rows", True)
+    best = max(filled or ranked, key=lambda column: (column.distinct, -_rank(column, stream, "")))
+    why = f"NOT unique: {best.distinct:,} different texts in {best.rows:,} rows; name the right column, or several"
+    return Key((best.name,), why, False)
+
+
+def _together(stream: Stream, columns: tuple[Column, ...]) -> tuple[int, int]:
+    """Distinct keys within each file, and rows, over the files that have all the columns."""
+    distinct = rows = 0
+    for part in stream.parts:
+        if all(column.name in part.cells for column in columns):
+            distinct += len(set(zip(*(part.cells[column.name] for column in columns), strict=True)))
+            rows += part.rows
+    return distinct, rows
+
+
+def change_of(stream: Stream, key: Key, reads: Reads) -> Change | None:
+    """The best named column whose texts are times in nearly every row."""
+    for name in CHANGED:
+        for column in stream.columns:
+            named = name in (bare(column.name), column.name.lower())
+            if not named or column.name in key.columns or not column.texts or column.filled < ENOUGH * column.rows:
+                continue
+            found = guess(column, name, "", reads)
+            if found.kind.type in ("timestamp", "date"):
+                last = " (when the extract was taken, so the last choice)" if "sync" in name else ""
+                return Change(column.name, found.kind.format, f"{found.why}{last}")
+    return None
+
+
+def deletion_of(stream: Stream, key: Key) -> Deletion | None:
+    """A flag that says deleted or, turned round, alive; or a status with a code that says so."""
+    named = {bare(column.name): column for column in reversed(stream.columns)}
+    named |= {column.name.lower(): column for column in reversed(stream.columns)}
+    for name in (*DELETED, *LIVES):
+        column = named.get(name)
+        if column is None or column.name in key.columns or not column.texts:
+            continue
+        if not {text.lower() for text in column.texts} <= TRUE | FALSE:
+            continue
+        dead, usual = (TRUE, _SPELT_TRUE) if name in DELETED else (FALSE, _SPELT_FALSE)
+        seen = sorted(text for text in column.texts if text.lower() in dead)
+        count = sum(column.counts[text] for text in seen)
+        texts = tuple(dict.fromkeys((*seen, *(usual if not seen else ()))))
+        return Deletion(column.name, texts, f"{count:,} of {column.rows:,} rows say so")
+    for column in stream.columns:
+        gone = sorted(text for text in column.texts if text.lower() in GONE)
+        if gone and bare(column.name).rpartition("_")[2] in ("status", "state") and len(column.texts) <= 20:
+            return Deletion(column.name, tuple(gone), f"codes that mean deleted, in {sum(column.counts[t] for t in gone):,} rows")
+    return None
+
+
+def delivery_of(stream: Stream, entity: str, key: Key, change: Change | None, deletion: Deletion | None) -> Delivery:
+    """From what the files show: whether one repeats the keys of the one before, and how far apart they are."""
+    every = _rhythm(stream)
+    kept = _kept(stream, key)
+    if kept is not None and kept < 0.5:
+        if entity == "interaction" or (kept == 0 and change is None):
+            return Delivery(Mode.events, f"files share {kept:.0%} of their keys, and what happened stays", every)
+        return Delivery(Mode.changes, f"files share {kept:.0%} of their keys: each has only what changed", every)
+    if entity == "interaction" and kept is None:
+        return Delivery(Mode.events, "what happened stays; `snapshot` if each file has everything", every)
+    if deletion and change:
+        return Delivery(Mode.changes, f"`{deletion.column}` says what is deleted, `{change.column}` when", every)
+    if kept is not None:
+        return Delivery(Mode.snapshot, f"files share {kept:.0%} of their keys: each has everything", every)
+    return Delivery(Mode.snapshot, "each file has everything; `changes` if only what changed", every)
+
+
+def _kept(stream: Stream, key: Key) -> float | None:
+    """Share of a dated file's keys that the next one repeats, in the middle of all pairs; None where nothing shows it."""
+    dated = [p for p in stream.parts if p.at and p.rows and all(c in p.cells for c in key.columns)]
+    dated.sort(key=lambda part: (part.at, part.file))
+    keys = [set(zip(*(part.cells[c] for c in key.columns), strict=True)) for part in dated]
+    moved = [(a, b) for (a, x), (b, y) in pairwise(zip(keys, dated, strict=True)) if x.at != y.at and not (x.cut or y.cut)]
+    return median(len(a & b) / len(a) for a, b in moved) if moved else None
+
+
+def _rhythm(stream: Stream) -> str:
+    times = sorted({part.at for part in stream.parts if part.at})
+    if len(times) < 2:
+        return ""
+    apart = median((b - a).total_seconds() / 3600 for a, b in pairwise(times))
+    return _RHYTHMS.get(round(apart), "")
+
+
+def spelt(kind: Kind) -> dict[str, object]:
+    """The parts of a kind that a mapping says."""
+    said = {"format": kind.format, "decimal_mark": kind.decimal_mark, "true_texts": kind.true_texts, "false_texts": kind.false_texts}
+    return {name: value for name, value in said.items() if value}

@@ -1,0 +1,4 @@
+"""What people see in the terminal.
+
+Belongs here: tables that fit, progress, wording, JSON on request. Does not: arguments (`cli`), selects (`observe`).
+"""

@@ -1,0 +1,111 @@
+"""The paper that everything is printed on: tables that fit the terminal, or JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from sor_pipeline.engine.base import Rows
+from sor_pipeline.errors import Fault
+from sor_pipeline.run import Run
+
+Row = Mapping[str, Any]
+
+
+class Paper:
+    """Prints for people, or with `machine` one JSON document per call for programs; messages go to stderr."""
+
+    def __init__(self, *, machine: bool = False) -> None:
+        self.machine = machine
+        self.console = Console(highlight=False)
+        self.aside = Console(stderr=True, highlight=False)
+
+    def say(self, text: str) -> None:
+        """A line for people; Rich markup."""
+        if not self.machine:
+            self.console.print(text)
+
+    def data(self, value: object) -> None:
+        """A document for programs."""
+        if self.machine:
+            print(json.dumps(value, default=plain, ensure_ascii=False, indent=2))  # noqa: T201
+
+    def table(self, title: str, rows: Sequence[Row], columns: Sequence[str] = (), note: str = "") -> None:
+        """Rows under their column names; numbers to the right."""
+        if self.machine:
+            return
+        names = list(columns) or (list(rows[0]) if rows else [])
+        paper = Table(
+            title=title,
+            title_justify="left",
+            title_style="bold",
+            box=SIMPLE_HEAD,
+            pad_edge=False,
+            caption=note,
+            caption_justify="left",
+        )
+        for name in names:
+            numeric = bool(rows) and all(isinstance(row[name], int | float | Decimal) for row in rows)
+            paper.add_column(name.replace("_", " "), justify="right" if numeric else "left", overflow="fold")
+        for row in rows:
+            paper.add_row(*(shown(row[name]) for name in names))
+        self.console.print(paper)
+
+    def faults(self, faults: Sequence[Fault]) -> None:
+        """Every fault, whole, on stderr."""
+        for fault in faults:
+            style = "yellow" if fault.warning else "red"
+            self.aside.print(f"[{style}]{escape(str(fault))}[/{style}]", soft_wrap=True)
+
+    @contextmanager
+    def progress(self) -> Iterator[Callable[[str], None]]:
+        """A line that says what is being done now; silent where nobody watches."""
+        if self.machine or not self.aside.is_terminal:
+            yield lambda _: None
+            return
+        with self.aside.status("starting") as status:
+            yield lambda text: status.update(escape(text))
+
+
+def read(run: Run, select: Rows, limit: int | None = None) -> list[Row]:
+    """A select's rows as mappings; bounded, because people and programs read them one by one."""
+    with run.engine.begin() as connection:
+        bounded = select if limit is None else select.limit(limit)
+        return [dict(row) for row in connection.execute(bounded).mappings().fetchall()]
+
+
+def number(run: Run, select: sa.Select[Any]) -> int:
+    with run.engine.begin() as connection:
+        return int(connection.execute(select).scalar_one())
+
+
+def shown(value: object) -> str:
+    """A value as people read it."""
+    if value is None:
+        return "[dim]-[/dim]"
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M")
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return escape(str(value))
+
+
+def plain(value: object) -> object:
+    """A value as JSON holds it."""
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return str(value)
+    raise TypeError(f"no JSON for {type(value).__name__}")

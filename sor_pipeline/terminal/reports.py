@@ -1,0 +1,114 @@
+"""The answers of `sor status`, `sor conflicts`, `sor why` and `sor corrections`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sor_pipeline.observe import disagreements, status, why
+from sor_pipeline.run import Run
+from sor_pipeline.tables import ClaimState
+from sor_pipeline.terminal.paper import Paper, Row, number, read
+
+
+def show_status(run: Run, paper: Paper) -> None:
+    """What is published, what ran, what each source delivered, what does not hold."""
+    tables = run.tables
+    publication = read(run, status.publications(tables), 1)
+    answer: dict[str, Any] = {
+        "publication": publication[0] if publication else None,
+        "runs": read(run, status.runs(tables), 5),
+        "sources": read(run, status.sources(tables)),
+        "refused": read(run, status.refusals(tables)),
+        "entities": read(run, status.entities(tables)),
+        "findings": read(run, status.findings(tables), 50),
+        "changes": read(run, status.changes(tables), 20),
+        "rows_unaccounted_for": number(run, status.unaccounted(tables)),
+    }
+    paper.data(answer)
+    if not publication:
+        paper.say("Nothing is published yet.")
+    else:
+        last = publication[0]
+        paper.say(
+            f"[bold]Publication {last['publication']}[/bold] of {last['published_at']:%Y-%m-%d %H:%M} UTC: "
+            f"{last['created']:,} created, {last['changed']:,} cells changed, {last['retired']:,} retired; "
+            f"{last['conflicts']:,} conflicts open. Read it in {run.settings.conformed}"
+        )
+    paper.table("Runs", answer["runs"], ("run", "started_at", "state", "publication", "message"))
+    paper.table("Entities", answer["entities"])
+    note = f"rows unaccounted for: {answer['rows_unaccounted_for']}"
+    paper.table("Sources", answer["sources"], note=note)
+    if answer["refused"]:
+        paper.table("Refused deliveries", answer["refused"], ("source", "delivered_as", "code"))
+    if answer["findings"]:
+        paper.table(
+            "What does not hold", answer["findings"], ("entity", "expectation", "severity", "failed", "checked")
+        )
+
+
+def show_conflicts(run: Run, paper: Paper, entity: str | None, field: str | None, limit: int) -> None:
+    """The fields on which systems disagree most; with an entity or field, each open conflict."""
+    if entity or field:
+        rows = read(run, disagreements.each(run.tables, entity, field), limit)
+        paper.data(rows)
+        paper.table(
+            "Open conflicts",
+            rows,
+            ("entity_id", "field", "owner", "canonical", "system", "source_key", "claimed", "kind", "opened_in"),
+        )
+    else:
+        rows = read(run, disagreements.by_field(run.tables), limit)
+        paper.data(rows)
+        paper.table("Open conflicts by field and pair of systems", rows)
+    if not rows:
+        paper.say("No open conflicts.")
+
+
+def show_corrections(run: Run, paper: Paper, system: str | None, limit: int) -> None:
+    """What each system must change to agree."""
+    rows = read(run, disagreements.corrections(run.tables, system), limit)
+    paper.data(rows)
+    if rows:
+        paper.table(
+            "Open corrections", rows, ("source", "source_key", "column", "observed", "wanted", "owner", "state"),
+            note=f"as files: {run.settings.outbox}",
+        )  # fmt: skip
+    else:
+        paper.say("No open corrections: every system that takes them agrees.")
+
+
+def show_why(run: Run, paper: Paper, entity: str, name: str, field: str | None) -> bool:
+    """Where each cell's value comes from, and what every record says; False when nothing has that name."""
+    ids = [row["entity_id"] for row in read(run, why.found(run.tables, entity, name), 10)]
+    answer = []
+    for entity_id in ids:
+        held = [row for row in read(run, why.cells(run.tables, entity, entity_id)) if field in (None, row["field"])]
+        said = [row for row in read(run, why.claims(run.tables, entity, entity_id)) if field in (None, row["field"])]
+        said = [dict(row) | {"state": ClaimState(row["state"]).name} for row in said if row["state"] is not None]
+        answer.append({"entity_id": entity_id, "cells": held, "claims": said})
+        paper.table(f"{entity} {entity_id}", held, ("field", "value", "system", "key", "rule", "since"))
+        if field:
+            paper.table(
+                f"What everybody says about {field}", said, ("system", "key", "state", "claimed", "since", "deleted_at")
+            )
+            paper.say(_rule(run, entity, field, held))
+    paper.data(answer)
+    return bool(ids)
+
+
+def _rule(run: Run, entity: str, field: str, held: list[Row]) -> str:
+    """The rule in words, with the reason where an exception decided."""
+    rule = run.ownership.rule_of(entity, field)
+    decided = held[0]["rule"] if held else None
+    words = [
+        f"{field} takes the {rule.take} of {', '.join(rule.among)}."
+        if rule.take
+        else f"{field} is owned by {rule.owner}."
+    ]
+    words += [f"Fallback: {', '.join(rule.fallback)}."] if rule.fallback else []
+    words += [
+        f"{'[bold]In force: [/bold]' if decided == 'exception' and held[0]['system'] == e.owner else ''}"
+        f"Exception: {e.owner} where {e.when} ({e.reason})."
+        for e in rule.exceptions
+    ]
+    return " ".join(words)

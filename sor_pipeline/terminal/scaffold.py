@@ -1,0 +1,63 @@
+"""`sor init`: from a folder of extracts to the text of a first ownership document.
+
+Belongs here: putting together what was seen (`survey`) and what can be guessed of it (`ownership.scaffold`), with the
+reading of types lent by `stage`, so that a type is only guessed where its texts will read. Does not: writing the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from sor_pipeline.errors import Fault, SorError
+from sor_pipeline.ownership.entity import Field
+from sor_pipeline.ownership.scaffold.assemble import guesses
+from sor_pipeline.ownership.scaffold.sample import Kind
+from sor_pipeline.ownership.scaffold.writing import written
+from sor_pipeline.ownership.source import Mapping
+from sor_pipeline.stage.standard import standardise
+from sor_pipeline.terminal.survey import surveyed
+
+_READ_AS_THEY_ARE = ("text", "name", "choice", "ref", "list")
+
+
+@dataclass(frozen=True)
+class Draft:
+    """The document's text, and what could not be taken up, one line each."""
+
+    text: str
+    notes: tuple[str, ...]
+
+
+def draft(folder: Path) -> Draft:
+    """A document for the extracts below `folder`; the same files give the same bytes.
+
+    Raises SorError where nothing below the folder can be read as an extract.
+    """
+    folder = Path(folder)
+    survey = surveyed(folder)
+    if not any(stream.columns for stream in survey.streams):
+        found = f"{len(survey.notes)} files, none of them readable" if survey.notes else "no file"
+        lines = "\n".join(survey.notes[:20])
+        todo = "name the folder that holds the extracts" + (f"; what was found:\n{lines}" if lines else "")
+        expected = "at least one CSV, JSON, Parquet or Excel file"
+        raise SorError(Fault("no-extracts", str(folder), "nothing below this folder is an extract", found, expected, todo))
+    guessed = guesses(survey.streams, readable)
+    guessed.remarks.extend(survey.notes)
+    return Draft(written(guessed), survey.notes)
+
+
+def readable(kind: Kind, texts: Sequence[str]) -> int:
+    """How many of the texts `stage` would read as that kind."""
+    if kind.type in _READ_AS_THEY_ARE:
+        return len(texts)
+    declared = Field(type=kind.type, region=kind.region, scale=9 if kind.type == "decimal" else 2)
+    mark = "," if kind.decimal_mark == "," else "."
+    mapping = Mapping(
+        from_="text", format=kind.format, decimal_mark=mark, true_texts=kind.true_texts, false_texts=kind.false_texts
+    )
+    read = standardise(pl.Series(texts, dtype=pl.String), declared, mapping)
+    return len(texts) - int(read.value.null_count())

@@ -1,0 +1,112 @@
+"""The demo company against its known truth: every cell, every record, every row, the fight and its end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pytest
+import sqlalchemy as sa
+
+from sor_pipeline.demo.play import FIGHT, Demo
+from sor_pipeline.observe import disagreements, status
+from sor_pipeline.run import Run
+from sor_pipeline.tables import grain
+from sor_pipeline.terminal.demo import the_fight
+from sor_pipeline.terminal.paper import number, read
+from sor_pipeline_tests.conftest import DAYS
+
+ENTITIES = ("account", "contact", "deal", "employee", "subscription", "ticket", "interaction", "product_usage")
+
+
+def published(home: Path, query: str) -> pl.DataFrame:
+    """The published file, as an analyst reads it."""
+    with duckdb.connect(str(home / "conformed.duckdb"), read_only=True) as connection:
+        return pl.DataFrame(connection.execute(query).arrow())
+
+
+def keys(home: Path, entity: str) -> pl.DataFrame:
+    return published(home, f"SELECT source, source_key, {entity}_id AS id FROM conformed.{entity}_key")
+
+
+@pytest.mark.parametrize("entity", ENTITIES)
+def test_every_cell_whose_owner_spoke_is_the_truth(played: Path, demo_run: Run, demo_company: Demo, entity: str) -> None:
+    answer = demo_company.truth(DAYS).entities[entity]
+    fields = [name for name in demo_run.ownership.entities[entity].fields if name in answer.values.columns]
+    casts = ", ".join(f"CAST({name} AS VARCHAR) AS {name}" for name in fields)
+    held = published(played, f"SELECT {entity}_id AS id, {casts} FROM conformed.{entity}")
+    for name in fields:
+        target = demo_run.ownership.entities[entity].fields[name].to
+        if target:
+            named = keys(played, target).select(pl.concat_str("source", pl.lit("/"), "source_key").alias("ref"), pl.col("id").alias(name))
+            wanted = answer.values.select("truth", ref=name).join(named, on="ref", how="left").select("truth", name)
+            answer_values = answer.values.drop(name).join(wanted, on="truth", how="left")
+            answer = type(answer)(answer_values, answer.owned)
+    beside = (
+        answer.values.join(keys(played, entity), on=["source", "source_key"], how="left")
+        .join(held, on="id", how="left", suffix="__held")
+        .join(answer.owned, on="truth", how="left", suffix="__owned")
+    )
+    assert beside["id"].null_count() == 0
+    wrong = {
+        name: beside.filter(pl.col(f"{name}__owned") & ~pl.col(name).eq_missing(pl.col(f"{name}__held"))).select(
+            "source_key", name, f"{name}__held"
+        )
+        for name in fields
+    }
+    assert {name: rows.rows()[:3] for name, rows in wrong.items() if rows.height} == {}
+
+
+def test_records_of_one_thing_are_one_entity_and_of_two_are_two(played: Path, demo_company: Demo) -> None:
+    members = demo_company.truth(DAYS).members
+    merged = split = 0
+    for entity in ENTITIES:
+        both = members.filter(pl.col("entity") == entity).join(keys(played, entity), on=["source", "source_key"], how="left")
+        assert both["id"].null_count() == 0, entity
+        merged += both.group_by("id").agg(pl.n_unique("truth")).filter(pl.col("truth") > 1).height
+        split += both.group_by("truth").agg(pl.n_unique("id")).filter(pl.col("id") > 1).height
+    assert merged == 0
+    # records without any shared key wait for similarity; they are few
+    assert split <= 0.05 * members.height
+
+
+def test_every_row_is_accounted_for(demo_run: Run) -> None:
+    assert number(demo_run, status.unaccounted(demo_run.tables)) == 0
+
+
+def test_bad_deliveries_are_refused_by_name_and_nothing_else_is_harmed(demo_run: Run) -> None:
+    refused = {row["source"] for row in read(demo_run, status.refusals(demo_run.tables))}
+    assert refused == {"aircall.contacts", "bamboohr.employees"}
+    states = {row["state"] for row in read(demo_run, status.runs(demo_run.tables))}
+    assert states <= {"published", "unchanged"}
+
+
+def test_once_everybody_has_obeyed_nothing_is_left_to_correct(demo_run: Run) -> None:
+    assert read(demo_run, disagreements.corrections(demo_run.tables, None)) == []
+
+
+def test_the_fight_is_seen_and_it_ends(demo_run: Run, demo_company: Demo) -> None:
+    rounds = the_fight(demo_run, demo_company)
+    assert rounds
+    assert all(row["marketing_said"] != row["owner_says"] for row in rounds)
+    assert rounds[-1]["closed_in"] is not None
+    correction = demo_run.tables.correction
+    states = sa.select(correction.c.state).where(correction.c.source == FIGHT[0], correction.c.source_key == demo_company.fighter_key)
+    assert "confirmed" in {row["state"] for row in read(demo_run, states)}
+
+
+def test_the_grain_of_every_table_is_what_it_says(demo_run: Run) -> None:
+    with demo_run.engine.begin() as connection:
+        for table in demo_run.tables.metadata.sorted_tables:
+            keyed = grain(table)
+            assert keyed, table.name
+            twice = sa.select(*keyed).group_by(*keyed).having(sa.func.count() > 1)
+            assert connection.execute(twice).fetchall() == [], f"{table.schema}.{table.name}"
+
+
+def test_tables_and_columns_carry_the_words_of_the_document(played: Path) -> None:
+    tables = published(played, "SELECT table_name, comment FROM duckdb_tables() WHERE database_name = 'conformed'")
+    assert tables["comment"].null_count() == 0
+    columns = published(played, "SELECT comment FROM duckdb_columns() WHERE database_name = 'conformed' AND table_name = 'contact'")
+    assert columns["comment"].null_count() == 0
