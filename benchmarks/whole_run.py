@@ -88,7 +88,9 @@ def extract(number: int, entities: np.ndarray[Any, Any], day: int, rng: np.rando
         "email": "user" + text + "@company" + (pl.Series(entities) % 5000).cast(pl.Utf8) + ".example",
         "first_name": "First" + (pl.Series(entities) % 997).cast(pl.Utf8),
         "last_name": "Last" + (pl.Series(entities) % 9973).cast(pl.Utf8),
-        "company": "Company " + (pl.Series(entities) % 5000).cast(pl.Utf8) + wobble.replace({"0": " Ltd", **{str(i): "" for i in range(1, 10)}}),
+        "company": "Company "
+        + (pl.Series(entities) % 5000).cast(pl.Utf8)
+        + wobble.replace({"0": " Ltd", **{str(i): "" for i in range(1, 10)}}),
         "street": text + " Main St",
         "city": "City " + (pl.Series(entities) % 300).cast(pl.Utf8),
         "country": pl.Series(np.array(["US", "DE", "AT", "FR"])[entities % 4]),
@@ -100,7 +102,11 @@ def extract(number: int, entities: np.ndarray[Any, Any], day: int, rng: np.rando
         "updated_at": pl.Series([(moment + timedelta(seconds=number)).isoformat(sep=" ")] * size),
     }
     frame = pl.DataFrame(columns)
-    blanks = [pl.when(pl.Series(rng.random(size) < 0.05)).then(pl.lit("")).otherwise(pl.col(n)).alias(n) for n in FIELDS if n != "email"]
+    blanks = [
+        pl.when(pl.Series(rng.random(size) < 0.05)).then(pl.lit("")).otherwise(pl.col(n)).alias(n)
+        for n in FIELDS
+        if n != "email"
+    ]
     return frame.with_columns(blanks)
 
 
@@ -152,7 +158,9 @@ def main() -> None:
     arguments = parser.parse_args()
     folder = arguments.folder or Path(tempfile.mkdtemp(prefix="sor-benchmark-"))
     ownership = document()
-    settings = Settings.read({}, ownership=folder / "ownership.yaml", home=folder / "state", extracts=folder / "extracts")
+    settings = Settings.read(
+        {}, ownership=folder / "ownership.yaml", home=folder / "state", extracts=folder / "extracts"
+    )
     entities = np.arange(arguments.records // len(SOURCES))
     write_day(settings.extracts, 0, entities)
     with opened(ownership, settings, START + timedelta(days=1)) as run:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from sor_pipeline import __version__
 from sor_pipeline.errors import EngineError, OwnershipError, PublicationBlocked, SettingsError, SorError
@@ -96,7 +97,7 @@ def init(
     drafted = draft(folder)
     output.write_text(drafted.text, encoding="utf-8")
     for note in drafted.notes:
-        paper.say(f"[yellow]{note}[/yellow]")
+        paper.say(f"[yellow]{escape(note)}[/yellow]")
     paper.say(f"Wrote {output}. Read every comment, then: sor --ownership {output} --extracts {folder} check")
 
 

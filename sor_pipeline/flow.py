@@ -135,9 +135,10 @@ def opened(
     try:
         tables = Tables(ownership)
         engine = open_engine(settings.warehouse_url, [settings.home, settings.extracts])
-        engine.create(tables.metadata, SCHEMAS)
         moment = (now or datetime.now(UTC)).replace(tzinfo=None, microsecond=0)
-        yield Run(ownership, engine, tables, settings, moment, progress)
+        with engine.held():
+            engine.create(tables.metadata, SCHEMAS)
+            yield Run(ownership, engine, tables, settings, moment, progress)
         engine.close()
     finally:
         lock.release()

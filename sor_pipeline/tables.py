@@ -202,6 +202,10 @@ class Tables:
             "audit", "held", "One row per cell (or row: field empty) that keeps its last good published value.",
             key("entity"), key("entity_id"), key("field"), key("expectation"), _count("_publication"),
         )  # fmt: skip
+        self.touched = table(
+            "audit", "touched", "One row per entity that one of the last publications looked at: what the published file may lack.",
+            _key_count("publication"), key("entity"), key("entity_id"),
+        )  # fmt: skip
         self.run = table(
             "audit", "run", "One row per run.",
             _key_count("run"), _time("started_at"), _time("ended_at"), text("state", "running, published, unchanged, blocked or failed"),

@@ -15,7 +15,7 @@ from sor_pipeline.settings import Settings
 from sor_pipeline.terminal.demo import FOLDER, play
 from sor_pipeline.terminal.paper import Paper
 
-CONTACTS, DAYS, SEED = 150, 6, 7
+CONTACTS, DAYS, SEED = 150, 5, 7
 
 
 @pytest.fixture(scope="session")

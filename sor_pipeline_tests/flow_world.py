@@ -90,7 +90,11 @@ def worlds(draw: st.DrawFn, days: int = 3) -> World:
     made = []
     for day in range(days):
         stamp = (FIRST + timedelta(days=day)).isoformat(sep=" ")
-        accounts = [{"id": key, "name": draw(_NAME)} for key in draw(st.sets(st.sampled_from("pq"))) ] if draw(st.booleans()) else None
+        accounts = (
+            [{"id": key, "name": draw(_NAME)} for key in draw(st.sets(st.sampled_from("pq")))]
+            if draw(st.booleans())
+            else None
+        )
         contacts = [
             {
                 "id": key, "email": draw(_EMAIL), "name": draw(_NAME), "country": draw(st.sampled_from(["", "DE", "US"])),
@@ -105,7 +109,13 @@ def worlds(draw: st.DrawFn, days: int = 3) -> World:
             }
             for key in sorted(draw(st.sets(st.sampled_from("xyz"))))
         ]  # fmt: skip
-        made.append({"accounts": accounts, "contacts": contacts if draw(st.integers(0, 3)) else None, "members": members or None})
+        made.append(
+            {
+                "accounts": accounts,
+                "contacts": contacts if draw(st.integers(0, 3)) else None,
+                "members": members or None,
+            }
+        )
     return World(tuple(made))
 
 
@@ -113,7 +123,9 @@ class Site:
     """One state folder and its extracts."""
 
     def __init__(self, folder: Path) -> None:
-        self.settings = Settings.read({}, ownership=folder / "ownership.yaml", home=folder / "home", extracts=folder / "extracts")
+        self.settings = Settings.read(
+            {}, ownership=folder / "ownership.yaml", home=folder / "home", extracts=folder / "extracts"
+        )
         self.settings.extracts.mkdir(parents=True, exist_ok=True)
 
     def deliver(self, world: World, day: int, stream: str) -> None:
@@ -140,7 +152,10 @@ class Site:
 
     def everything(self) -> dict[str, list[tuple[Any, ...]]]:
         """All published rows of all tables: for comparing sites with one history."""
-        tables = [row[0] for row in self.query("SELECT table_name FROM duckdb_tables() WHERE database_name = 'conformed' ORDER BY 1")]
+        tables = [
+            row[0]
+            for row in self.query("SELECT table_name FROM duckdb_tables() WHERE database_name = 'conformed' ORDER BY 1")
+        ]
         return {table: self.query(f'SELECT * FROM conformed."{table}" ORDER BY ALL') for table in tables}
 
     def told(self) -> str:
@@ -149,7 +164,9 @@ class Site:
             return "{}"
         names: dict[str, list[str]] = {}
         for entity in ENTITIES:
-            for source, key, entity_id in self.query(f"SELECT source, source_key, {entity}_id FROM conformed.{entity}_key"):
+            for source, key, entity_id in self.query(
+                f"SELECT source, source_key, {entity}_id FROM conformed.{entity}_key"
+            ):
                 names.setdefault(entity_id, []).append(f"{source}/{key}")
         known = {entity_id: "+".join(sorted(records)) for entity_id, records in names.items()}
 
@@ -157,7 +174,9 @@ class Site:
             return sorted([str(known.get(value, value)) for value in row] for row in rows)
 
         answer = {entity: plain(self.query(f"SELECT * FROM conformed.{entity}")) for entity in ENTITIES}
-        answer |= {f"{entity}_source": plain(self.query(f"SELECT * FROM conformed.{entity}_source")) for entity in ENTITIES}
+        answer |= {
+            f"{entity}_source": plain(self.query(f"SELECT * FROM conformed.{entity}_source")) for entity in ENTITIES
+        }
         answer["conflict"] = plain(
             self.query("SELECT * EXCLUDE (opened_in, closed_in) FROM conformed.conflict WHERE closed_in IS NULL")
         )

@@ -101,8 +101,13 @@ class World:
             rejects = {"_row": pa.array(numbers, pa.int64()), "raw": list(bad), "reason": ["ragged-row"] * len(bad)}
             pq.write_table(pa.table(rejects), folder / f"{batch}.rejects.parquet")
         values = {
-            "source": SOURCE, "batch": batch, "as_of": at, "columns": json.dumps(names), "rows": len(rows), "bad_rows": len(bad),
-        }  # fmt: skip
+            "source": SOURCE,
+            "batch": batch,
+            "as_of": at,
+            "columns": json.dumps(names),
+            "rows": len(rows),
+            "bad_rows": len(bad),
+        }
         with self.engine.begin() as connection:
             connection.execute(sa.insert(self.tables.batch).values(values))
         return batch
@@ -123,7 +128,9 @@ class World:
     def account(self, batch: str) -> tuple[int, ...]:
         """read, new, unchanged, superseded, duplicate, rejected, deleted."""
         row = next(row for row in self.rows(self.tables.account) if row["batch"] == batch)
-        return tuple(row[part] for part in ("read", "new", "unchanged", "superseded", "duplicate", "rejected", "deleted"))
+        return tuple(
+            row[part] for part in ("read", "new", "unchanged", "superseded", "duplicate", "rejected", "deleted")
+        )
 
     def publish(self) -> None:
         """Pretend that everything pending went out."""
@@ -139,7 +146,14 @@ class World:
         """As if nothing had ever landed."""
         shutil.rmtree(self.home / "landing", ignore_errors=True)
         tables = self.tables
-        emptied = (tables.batch, tables.account, tables.reject, tables.source_state, tables.publication, tables.staged[SOURCE])
+        emptied = (
+            tables.batch,
+            tables.account,
+            tables.reject,
+            tables.source_state,
+            tables.publication,
+            tables.staged[SOURCE],
+        )
         with self.engine.begin() as connection:
             for table in emptied:
                 connection.execute(sa.delete(table))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +18,11 @@ KEYS = ("1", "2", "3", "4", "5", "6")
 READ: dict[str, dict[str, tuple[object, object]]] = {
     "name": {"Ann": ("Ann", "ann"), " ANN": ("ANN", "ann"), "Bob": ("Bob", "bob"), "Bób": ("Bób", "bob")},
     "note": {"x": ("x", "x"), "y": ("y", "y")},
-    "mrr": {"1": (Decimal("1.00"), Decimal("1.00")), "1.0": (Decimal("1.00"), Decimal("1.00")), "2": (Decimal("2.00"), Decimal("2.00"))},
+    "mrr": {
+        "1": (Decimal("1.00"), Decimal("1.00")),
+        "1.0": (Decimal("1.00"), Decimal("1.00")),
+        "2": (Decimal("2.00"), Decimal("2.00")),
+    },
 }
 BLANKS, NOTHING = ("", " ", None), ("N/A",)
 TIMES = {"2026-02-28": datetime(2026, 2, 28), "2026-03-02": datetime(2026, 3, 2), "2026-03-02T06:00:00Z": day(2)}
@@ -121,11 +124,19 @@ def cells(field: str) -> st.SearchStrategy[str | None]:
 def deliveries(draw: st.DrawFn) -> list[Delivery]:
     made = []
     for number in range(draw(st.integers(1, 4))):
-        columns = draw(st.sampled_from([("id", "name", "note", "mrr", "t", "gone")] * 3 + [("id", "name", "note", "t", "gone")]))
+        columns = draw(
+            st.sampled_from([("id", "name", "note", "mrr", "t", "gone")] * 3 + [("id", "name", "note", "t", "gone")])
+        )
         row = st.fixed_dictionaries(
-            {"id": st.sampled_from(KEYS), "name": cells("name"), "note": cells("note"), "mrr": cells("mrr"),
-             "t": st.sampled_from([*TIMES, "", "soon"]), "gone": st.sampled_from([*FLAGS, ""])}
-        )  # fmt: skip
+            {
+                "id": st.sampled_from(KEYS),
+                "name": cells("name"),
+                "note": cells("note"),
+                "mrr": cells("mrr"),
+                "t": st.sampled_from([*TIMES, "", "soon"]),
+                "gone": st.sampled_from([*FLAGS, ""]),
+            }
+        )
         as_of = day(draw(st.integers(1, 3)))
         made.append(Delivery(as_of, str(number), columns, tuple(draw(st.lists(row, max_size=14)))))
     return made
@@ -149,9 +160,15 @@ def worlds(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, bool], W
         for timed in (False, True):
             extra = {"deleted": "gone"} if mode == "changes" else {}
             spec = document(
-                mode, fields={"name": {"type": "name"}, "note": {"type": "text", "blank": "ignored"}, "mrr": {"type": "decimal"}},
-                extract={"max_shrink": 1.0, **extra}, **({"changed_at": "t"} if timed else {}),
-            )  # fmt: skip
+                mode,
+                fields={
+                    "name": {"type": "name"},
+                    "note": {"type": "text", "blank": "ignored"},
+                    "mrr": {"type": "decimal"},
+                },
+                extract={"max_shrink": 1.0, **extra},
+                changed_at="t" if timed else None,
+            )
             found[mode, timed] = World(tmp_path_factory.mktemp(mode), spec)
     return found
 

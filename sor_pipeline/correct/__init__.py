@@ -3,4 +3,8 @@
 Belongs here: the comparison of a target's claims with the published values, the target's own
 representation of a value, the state of each correction, the files for the systems.
 Does not: writing into a system; deciding what is right (`resolve`).
+
+Reads: conformed.*, canonical.*, staged.<source> and staged.reject, identity.*, audit.held
+Writes: outbound.correction, outbound.state; the files of the outbox
+Raises: nothing of its own
 """

@@ -6,7 +6,6 @@ Does not: deciding what is in them. Files of earlier publications are left as th
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import polars as pl
@@ -15,6 +14,7 @@ import sqlalchemy as sa
 
 from sor_pipeline.correct.wanted import OPEN
 from sor_pipeline.engine.base import Rows
+from sor_pipeline.engine.files import put_in_place
 from sor_pipeline.ownership.document import system_of
 from sor_pipeline.tables import Tables
 
@@ -48,8 +48,5 @@ def _put(path: Path, text: str) -> None:
     if path.exists() and path.read_bytes() == content:
         return
     fresh = path.with_name(f".{path.name}.part")
-    with fresh.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
+    fresh.write_bytes(content)
+    put_in_place(fresh, path)

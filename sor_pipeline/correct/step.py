@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from sor_pipeline.correct import outbox
 from sor_pipeline.correct.receipts import judged, key_columns, proposals
-from sor_pipeline.correct.wanted import Target, cells
+from sor_pipeline.correct.wanted import OPEN, Target, cells, touched
 from sor_pipeline.ownership.document import system_of
 from sor_pipeline.run import Outcome, Run
 
@@ -51,7 +51,9 @@ def _compare(run: Run, connection: sa.Connection, target: Target, number: int) -
     engine, table = run.engine, run.tables.correction
     if not target.fields:
         return _withdraw(connection, target, number)
-    compared = engine.materialise(connection, "correct_cell", cells(target, _since(run, connection, target)))
+    since = _since(run, connection, target)
+    among = None if since is None else engine.materialise(connection, "correct_record", touched(target, since))
+    compared = engine.materialise(connection, "correct_cell", cells(target, among))
     moves = engine.materialise(connection, "correct_judged", judged(target, compared, number))
     engine.replace(connection, table, moves, key_columns(target))
     fresh = engine.materialise(connection, "correct_proposal", proposals(target, compared, number))
@@ -69,7 +71,7 @@ def _compare(run: Run, connection: sa.Connection, target: Target, number: int) -
 def _withdraw(connection: sa.Connection, target: Target, number: int) -> dict[str, int]:
     """The source accepts nothing that can be written: what is open is wanted no more."""
     table = target.tables.correction
-    is_open = sa.and_(table.c.source == target.source, table.c.state.in_(("proposed", "delivered")))
+    is_open = sa.and_(table.c.source == target.source, table.c.state.in_(OPEN))
     withdrawn = _count(connection, table, is_open)
     connection.execute(sa.update(table).where(is_open).values(state="superseded", closed_in=number))
     return {"superseded": withdrawn}

@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from sor_pipeline.correct.inverse import text_of
-from sor_pipeline.engine.base import Rows
+from sor_pipeline.engine.base import Rows, Union
 from sor_pipeline.ownership.document import system_of
 from sor_pipeline.ownership.entity import Field
 from sor_pipeline.ownership.fieldtypes import Stored
@@ -53,15 +53,15 @@ class Target:
         return self.tables.ownership.sources[self.source].fields[name].columns[0]
 
 
-def cells(target: Target, since: int | None) -> Rows:
+def cells(target: Target, among: sa.FromClause | None) -> Rows:
     """Grain: one accepted cell of a live, published record that disagrees, or about which a correction is open.
 
     Columns source_key, entity_id, field, and `PARTS`: the verdict (`agrees`, `differs`, `held`, `none`:
     not ours to correct, `inexpressible`: the target has no text for the value), the text that it
-    should have, the one that it has, whose value it is and by which rule. Only records that
-    changed after publication `since`, they or their entity; None: all.
+    should have, the one that it has, whose value it is and by which rule. Only records `among`
+    the given source_keys; None: all.
     """
-    wide = _wide(target, since).subquery("wide")
+    wide = _wide(target, among).subquery("wide")
     listed = sa.values(sa.column("field", sa.Text), name="listed").data([(name,) for name in target.fields])
 
     def of_field(part: str) -> sa.ColumnElement[Any]:
@@ -90,7 +90,7 @@ def _open(target: Target) -> Rows:
     return sa.select(table.c.source_key, table.c.field).where(table.c.source == target.source, table.c.state.in_(OPEN))
 
 
-def _wide(target: Target, since: int | None) -> Rows:
+def _wide(target: Target, among: sa.FromClause | None) -> Rows:
     """Grain: one live, published record; per accepted field the `PARTS`."""
     tables, entity = target.tables, target.entity
     says, holds, published = tables.staged[target.source], tables.canonical[entity], tables.conformed[entity]
@@ -112,11 +112,11 @@ def _wide(target: Target, since: int | None) -> Rows:
         trusted = sa.and_(sa.not_(shut), holds.c[name].is_not_distinct_from(published.c[name]))
         columns += _judged(target, name, says, holds, trusted, sa.func.coalesce(refused.c[name], sa.false()), reference)
     opened = says.c._key.in_(sa.select(_open(target).subquery("opened").c.source_key))
-    return (
-        sa.select(says.c._key.label("source_key"), keys.c[ident].label("entity_id"), opened.label("_open"), *columns)
-        .select_from(joined)
-        .where(says.c._deleted_at.is_(None), sa.or_(opened, _touched(target, since, says, keys.c[ident])))
+    compared = sa.select(
+        says.c._key.label("source_key"), keys.c[ident].label("entity_id"), opened.label("_open"), *columns
     )
+    chosen = sa.true() if among is None else says.c._key.in_(sa.select(among.c.source_key))
+    return compared.select_from(joined).where(says.c._deleted_at.is_(None), chosen)
 
 
 def _judged(
@@ -218,21 +218,30 @@ def _refused(target: Target) -> Rows:
     )
 
 
-def _touched(
-    target: Target, since: int | None, says: sa.FromClause, ident: sa.ColumnElement[str]
-) -> sa.ColumnElement[bool]:
-    """Whether the record, its identity, its entity, or the keys of what it refers to changed after `since`."""
-    if since is None:
-        return sa.true()
+def touched(target: Target, since: int) -> Union:
+    """Grain: one record to compare; column source_key, perhaps repeated.
+
+    It, its identity, its entity, or the keys of what that refers to changed after publication
+    `since`; or a correction of it is open.
+    """
     tables, entity = target.tables, target.entity
-    identity, canonical, change = tables.identity[entity], tables.canonical[entity], tables.change
-    moved = sa.select(identity.c.source_key).where(identity.c.source == target.source, identity.c._publication > since)
-    resolved = sa.select(canonical.c.entity_id).where(canonical.c._publication > since)
-    changed = sa.select(change.c.entity_id).where(change.c.entity == entity, change.c.publication > since)
-    reasons = [says.c._publication > since, says.c._key.in_(moved), ident.in_(resolved), ident.in_(changed)]
+    staged, identity = tables.staged[target.source], tables.identity[entity]
+    canonical, change, keys = tables.canonical[entity], tables.change, tables.keys[entity]
+    resolved = [
+        sa.select(canonical.c.entity_id).where(canonical.c._publication > since),
+        sa.select(change.c.entity_id).where(change.c.entity == entity, change.c.publication > since),
+    ]
     for name, field in target.fields.items():
         if field.to:
             referred = tables.identity[field.to]
             news = sa.select(referred.c.entity_id).where(referred.c._publication > since)
-            reasons.append(ident.in_(sa.select(canonical.c.entity_id).where(canonical.c[name].in_(news))))
-    return sa.or_(*reasons)
+            resolved.append(sa.select(canonical.c.entity_id).where(canonical.c[name].in_(news)))
+    ids = sa.union_all(*resolved).subquery("resolved")
+    moved = sa.select(identity.c.source_key).where(identity.c.source == target.source, identity.c._publication > since)
+    of_ids = keys.c[f"{entity}_id"].in_(sa.select(ids.c.entity_id))
+    return sa.union_all(
+        sa.select(staged.c._key.label("source_key")).where(staged.c._publication > since),
+        moved,
+        sa.select(keys.c.source_key).where(keys.c.source == target.source, of_ids),
+        sa.select(_open(target).subquery("opened").c.source_key),
+    )

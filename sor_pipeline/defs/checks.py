@@ -76,8 +76,9 @@ def _details(row: sa.Row[tuple[object, ...]]) -> dict[str, dg.MetadataValue]:
         "checked": dg.MetadataValue.int(int(row.checked or 0)),
         "failed": dg.MetadataValue.int(int(row.failed or 0)),
     }
-    if row.sample:
-        details["failing ids"] = dg.MetadataValue.json(json.loads(row.sample))
+    failing = json.loads(row.sample or "[]")
+    if failing:
+        details["failing ids"] = dg.MetadataValue.json(failing)
     if row.rows_query:
         details["all failing rows"] = dg.MetadataValue.md(f"```sql\n{row.rows_query}\n```")
     return details

@@ -13,8 +13,11 @@ import sqlalchemy as sa
 
 from sor_pipeline.defs import keys
 from sor_pipeline.ownership.document import Ownership, Rule, system_of
-from sor_pipeline.ownership.entity import Field
+from sor_pipeline.ownership.entity import Field, Severity
 from sor_pipeline.tables import Tables
+
+PUBLISHED = "conformed"
+"""Only what is published keeps what a field promises, and only where a breach is held or blocks."""
 
 
 def landed_columns(ownership: Ownership, source: str) -> dict[str, str]:
@@ -65,16 +68,19 @@ def _fields(ownership: Ownership, entity: str, names: Iterable[str]) -> dict[str
 
 
 def _schema(table: sa.Table, first: Iterable[str], fields: Mapping[str, Field]) -> dg.TableSchema:
+    """`fields`: those that the table has; it is published where it keeps what they promise."""
     columns = []
     for name in (*first, *fields):
         column, field = table.columns[name], fields.get(name)
-        nullable = bool(column.nullable) and not (field and field.required)
+        kept = field if table.schema == PUBLISHED else None
+        required = kept is not None and kept.required and kept.severity.required is not Severity.warn
+        unique = kept is not None and kept.unique and kept.severity.unique is not Severity.warn
         columns.append(
             dg.TableColumn(
                 name,
                 str(column.type).lower(),
                 (field.description or field.title if field else None) or column.comment,
-                constraints=dg.TableColumnConstraints(nullable=nullable, unique=bool(field and field.unique)),
+                constraints=dg.TableColumnConstraints(nullable=bool(column.nullable) and not required, unique=unique),
                 tags={"personal": ""} if field and field.personal else None,
             )
         )

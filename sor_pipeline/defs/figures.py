@@ -96,11 +96,3 @@ def conflicts(connection: sa.Connection, tables: Tables, entity: str) -> tuple[i
     for row in found[:TOP_CONFLICTS]:
         lines.append(f"| {row.field} | {row.kind} | {row.system} | {row.owner} | {row.number} |")
     return sum(row.number for row in found), dg.MetadataValue.md("\n".join(lines) if found else "none")
-
-
-def corrections(connection: sa.Connection, tables: Tables, sources: Iterable[str]) -> dict[str, int]:
-    """Corrections to these sources by state."""
-    correction = tables.correction
-    mine = sa.select(correction.c.state, sa.func.count()).where(correction.c.source.in_(list(sources)))
-    by_state = mine.group_by(correction.c.state).order_by(correction.c.state)
-    return dict(connection.execute(by_state).tuples().all())

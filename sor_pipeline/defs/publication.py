@@ -43,7 +43,10 @@ def publication_assets(ownership: Ownership, tables: Tables, every: timedelta | 
         with workplace.opened(context) as run:
             passage = flow.pass_through(run, ONE_OP)
             with run.engine.begin() as connection:
-                results = [one for entity in ownership.entities for one in _candidate(run, connection, entity, passage)]
+                results: list[Any] = [_identified(run, connection, entity, passage) for entity in ownership.entities]
+                results += [
+                    one for entity in ownership.entities for one in _candidate(run, connection, entity, passage)
+                ]
                 published = [_published(run, connection, entity, passage) for entity in ownership.entities]
         yield from results
         if passage.state == "blocked":
@@ -111,17 +114,19 @@ def _specs(ownership: Ownership, tables: Tables, entity: str, every: timedelta |
     )
 
 
-def _candidate(run: Run, connection: sa.Connection, entity: str, passage: flow.Passage) -> Yielded:
-    """What identify and resolve made of the entity, and what the check found."""
-    tables, ownership = run.tables, run.ownership
-    identity, canonical = tables.identity[entity], tables.canonical[entity]
-    yield dg.MaterializeResult(
+def _identified(run: Run, connection: sa.Connection, entity: str, passage: flow.Passage) -> dg.MaterializeResult[None]:
+    """What identify made of the entity."""
+    rows = figures.row_count(connection, run.tables.identity[entity])
+    return dg.MaterializeResult(
         asset_key=keys.identity(entity),
-        metadata={
-            **_account(passage, "identify", entity),
-            "dagster/row_count": figures.row_count(connection, identity),
-        },
+        metadata={**_account(passage, "identify", entity), "dagster/row_count": rows},
     )
+
+
+def _candidate(run: Run, connection: sa.Connection, entity: str, passage: flow.Passage) -> Yielded:
+    """What resolve made of the entity, and what the check found."""
+    tables, ownership = run.tables, run.ownership
+    canonical = tables.canonical[entity]
     open_now, by_pair = figures.conflicts(connection, tables, entity)
     shown = ["entity_id", *ownership.entities[entity].fields]
     yield dg.MaterializeResult(

@@ -120,10 +120,13 @@ EDITS: dict[str, tuple[Edit, ...]] = {
 }
 
 
-def believed(stream: Stream, base: pl.DataFrame, seed: int, day: int) -> pl.DataFrame:
-    """The state of a stream as its tool has it when the extracts of `day` are taken; `base` is the first state."""
+def believed(stream: Stream, base: pl.DataFrame, seed: int, day: int, busy: int) -> pl.DataFrame:
+    """The state of a stream as its tool has it when the extracts of `day` are taken; `base` is the first state.
+
+    Nobody edits anything after day `busy`.
+    """
     rows = base
-    for today in range(2, day + 1):
+    for today in range(2, min(day, busy) + 1):
         for number, edit in enumerate(EDITS.get(stream.source, ())):
             rows = _edited(rows, edit, seed, f"{stream.source}.{number}.{today}", today)
     return rows.filter(pl.col("arrives") <= day)

@@ -44,7 +44,8 @@ class Applied:
 class Demo:
     """Nine tools of one company. Arguments decide everything: the same ones give the same bytes.
 
-    `write_day` for 1, 2, …; `apply` between two days; `truth` of any day.
+    `write_day` for 1, 2, …; `apply` between two days; `truth` of any day. Days after `days` are quiet:
+    nobody edits anything, the tools only obey.
     """
 
     def __init__(self, folder: Path, *, seed: int = 7, contacts: int = 400, days: int = 5) -> None:
@@ -62,7 +63,7 @@ class Demo:
 
     def state(self, source: str, day: int) -> pl.DataFrame:
         """What the tool believes on `day`, as `tools.stream` describes; corrections apart."""
-        return events.believed(STREAMS[source], self._bases[source], self.company.seed, day)
+        return events.believed(STREAMS[source], self._bases[source], self.company.seed, day, self.days)
 
     def truth(self, day: int) -> Truth:
         """What is right, given what was delivered well up to `day`."""

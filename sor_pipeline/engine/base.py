@@ -5,7 +5,7 @@ Belongs here: the protocol. An engine's own file holds its driver and its tricks
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
@@ -13,6 +13,8 @@ from typing import Any, Protocol, TypeAlias
 import pyarrow as pa
 import sqlalchemy as sa
 
+Stale: TypeAlias = Callable[[sa.Table], sa.ColumnElement[bool]]
+"""A condition on a table's rows; given a copy of the table, the same condition on the copy's."""
 Rows: TypeAlias = sa.Select[*tuple[Any, ...]]
 """A select whose columns depend on the document."""
 Union: TypeAlias = sa.CompoundSelect[*tuple[Any, ...]]
@@ -28,6 +30,10 @@ class Engine(Protocol):
 
     def begin(self) -> AbstractContextManager[sa.Connection]:
         """One transaction: commits when the block ends, rolls back when it raises."""
+        ...
+
+    def held(self) -> AbstractContextManager[None]:
+        """Keep open what `begin` opens, for the many transactions of one run."""
         ...
 
     def create(self, metadata: sa.MetaData, schemas: Sequence[str]) -> None:
@@ -67,9 +73,10 @@ class Engine(Protocol):
         """
         ...
 
-    def export(self, tables: Sequence[sa.Table], target: Path) -> None:
+    def export(self, tables: Sequence[sa.Table], target: Path, stale: Stale | None = None) -> None:
         """Make `target` hold copies of the committed tables, atomically for whoever reads it.
 
+        `stale` says which rows of a table may be other ones in `target`; None: all, and the tables' shape too.
         Engines whose published tables are read in place do nothing.
         """
         ...

@@ -14,9 +14,9 @@ from sor_pipeline.errors import ExtractRefused, Fault, SettingsError
 from sor_pipeline.extract import refusals
 from sor_pipeline.extract.deliveries import Delivery, found
 from sor_pipeline.extract.landing import Batch, Writing, batch_file, facts_of, landed, swept
-from sor_pipeline.extract.readers import ROW, Chunk, reader_of, rejects_of
+from sor_pipeline.extract.readers import ROW, Chunk, format_of, reader_of, rejects_of
 from sor_pipeline.extract.registry import Registry
-from sor_pipeline.ownership.source import Source
+from sor_pipeline.ownership.source import Mode, Source
 from sor_pipeline.run import Outcome, Run
 
 _REPORT_ROWS = 500_000
@@ -108,12 +108,17 @@ class _Landing:
         content: str | None = None
         try:
             if delivery.path is not None:
-                if not delivery.size:
+                if not delivery.size and not self._quiet(delivery):
                     raise refusals.empty(delivery.name)
                 content = _digest(delivery)
             self._land(delivery, content)
         except (ExtractRefused, SettingsError) as refusal:
             self._refuse(delivery.name, delivery, content, refusal.faults)
+
+    def _quiet(self, delivery: Delivery) -> bool:
+        """A day without changes is a file of no JSON lines; a snapshot of nothing must say so in a header."""
+        extract = self._spec.extract
+        return extract.mode is not Mode.snapshot and format_of(delivery, extract) == "jsonl"
 
     def _refuse(self, name: str, delivery: Delivery | None, content: str | None, faults: Iterable[Fault]) -> None:
         self._counts["refused"] += 1

@@ -29,6 +29,11 @@ def affected(tables: Tables, entity: str) -> Rows:
     )
 
 
+def published_beside(table: sa.Table, ids: sa.FromClause, ident: str) -> sa.Subquery:
+    """The rows of a published table about the entities in `ids`: few, so that joins need not read all."""
+    return sa.select(table).where(table.c[ident].in_(sa.select(ids.c.entity_id))).subquery(f"now_{table.name}")
+
+
 def held_fields(tables: Tables, entity: str) -> Rows:
     """Grain: one field of which some affected entity's cell is held (NO_FIELD: a whole row)."""
     held = tables.held
@@ -55,11 +60,13 @@ def candidate(tables: Tables, entity: str, held: Collection[str]) -> Rows:
             columns += _canonical(row, name)
         return sa.select(*columns).select_from(joined)
     flags = _flags(tables, entity, held).subquery("flags")
-    value, source = tables.conformed[entity], tables.sources[entity]
+    ident = f"{entity}_id"
+    value = published_beside(tables.conformed[entity], looked_at, ident)
+    source = published_beside(tables.sources[entity], looked_at, ident)
     joined = (
         joined.outerjoin(flags, flags.c.entity_id == looked_at.c.entity_id)
-        .outerjoin(value, value.c[f"{entity}_id"] == looked_at.c.entity_id)
-        .outerjoin(source, source.c[f"{entity}_id"] == looked_at.c.entity_id)
+        .outerjoin(value, value.c[ident] == looked_at.c.entity_id)
+        .outerjoin(source, source.c[ident] == looked_at.c.entity_id)
     )
     for name in tables.ownership.entities[entity].fields:
         columns += (

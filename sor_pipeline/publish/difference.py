@@ -11,7 +11,7 @@ from collections.abc import Collection
 import sqlalchemy as sa
 
 from sor_pipeline.engine.base import Engine, Rows
-from sor_pipeline.publish.candidate import LINEAGE, candidate
+from sor_pipeline.publish.candidate import LINEAGE, affected, candidate, published_beside
 from sor_pipeline.publish.crosswalk import movements
 from sor_pipeline.tables import Tables
 
@@ -28,9 +28,11 @@ def difference(tables: Tables, entity: str, held: Collection[str], live: sa.Tabl
     """
     after = candidate(tables, entity, held).subquery("after")
     moves = movements(tables, entity, live).subquery("moves")
-    value, source = tables.conformed[entity], tables.sources[entity]
+    looked_at, ident = affected(tables, entity).subquery("present_of"), f"{entity}_id"
+    value = published_beside(tables.conformed[entity], looked_at, ident)
+    source = published_beside(tables.sources[entity], looked_at, ident)
     fields = tables.ownership.entities[entity].fields
-    present = value.c[f"{entity}_id"].is_not(None)
+    present = value.c[ident].is_not(None)
     kind = sa.case(
         (sa.and_(present, sa.not_(after.c._exists)), "retired"),
         (sa.not_(after.c._exists), None),
@@ -49,8 +51,8 @@ def difference(tables: Tables, entity: str, held: Collection[str], live: sa.Tabl
             *(after.c[f"{name}__{part}"] for name in fields for part in LINEAGE),
         )
         .select_from(
-            after.outerjoin(value, value.c[f"{entity}_id"] == after.c.entity_id)
-            .outerjoin(source, source.c[f"{entity}_id"] == after.c.entity_id)
+            after.outerjoin(value, value.c[ident] == after.c.entity_id)
+            .outerjoin(source, source.c[ident] == after.c.entity_id)
             .outerjoin(moves, moves.c.entity_id == after.c.entity_id)
         )
         .subquery("compared")

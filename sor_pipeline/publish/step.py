@@ -1,12 +1,12 @@
 """Publish: candidates that passed become the conformed tables, all in one transaction.
 
 Reads: identity.affected, canonical.*, audit.held, audit.finding, identity.<entity>, staged.*
-Writes: conformed.* (all of them), identity.affected (emptied); then the file of conformed tables
+Writes: conformed.* (all of them), audit.touched, identity.affected (emptied); then the file of conformed tables
 Raises: PublicationBlocked when an expectation of severity `block` failed
 
 Where nothing differs nothing is published and no number is used. The file is made from the
 committed tables whenever its account of publications is not theirs, so a run that was killed
-in between is taken up by the next one, blocked or not.
+in between is taken up by the next one, blocked or not (`file`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from sor_pipeline.engine.base import Rows
 from sor_pipeline.errors import PublicationBlocked
-from sor_pipeline.publish import gate
+from sor_pipeline.publish import file, gate
 from sor_pipeline.publish.candidate import held_fields
 from sor_pipeline.publish.changes import cell_changes, entity_changes
 from sor_pipeline.publish.conflicts import close_abandoned, write_conflicts
@@ -36,7 +36,7 @@ def run(run: Run, _scope: str = "") -> Outcome:
     with run.engine.begin() as connection:
         blocked = gate.faults(connection, run.tables)
         counts = NOTHING if blocked else _publish(run, connection)
-    exported = _export(run)
+    exported = file.export(run)
     if blocked:
         raise PublicationBlocked(*blocked)
     return Outcome({**counts, "exported": int(exported)})
@@ -49,11 +49,14 @@ def _publish(run: Run, connection: sa.Connection) -> dict[str, int]:
     new_document = last is not None and last.fingerprint != run.ownership.fingerprint
     at = run.now if last is None else max(run.now, last.published_at)
     counts = [_publish_entity(run, connection, entity, number, at, new_document) for entity in run.ownership.entities]
-    connection.execute(sa.delete(tables.affected))
+    totals = {name: sum(count[name] for count in counts) for name in counts[0]}
+    nothing = not any(totals.values()) and not new_document
     if new_document:
         close_abandoned(connection, tables, number)
-    totals = {name: sum(count[name] for count in counts) for name in counts[0]}
-    if not any(totals.values()) and not new_document:
+    elif last is not None and not nothing:
+        file.note_touched(connection, tables, number)
+    connection.execute(sa.delete(tables.affected))
+    if nothing:
         return NOTHING
     conflict = tables.conflict
     summary = {
@@ -115,16 +118,3 @@ def _last(connection: sa.Connection, tables: Tables) -> sa.Row[*tuple[Any, ...]]
     table = tables.publication
     rows = connection.execute(sa.select(table).order_by(table.c.publication.desc()).limit(1)).fetchall()
     return rows[0] if rows else None
-
-
-def _export(run: Run) -> bool:
-    """Make the file of conformed tables where it does not hold the last publication; says whether it did."""
-    publication = run.tables.publication
-    ordered = sa.select(publication).order_by(publication.c.publication)
-    with run.engine.begin() as connection:
-        committed = run.engine.fetch(connection, ordered)
-    if committed.num_rows == 0 or committed.equals(run.engine.exported(publication, run.settings.conformed)):
-        return False
-    conformed = [table for table in run.tables.metadata.sorted_tables if table.schema == publication.schema]
-    run.engine.export(conformed, run.settings.conformed)
-    return True

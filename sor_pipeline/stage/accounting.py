@@ -58,7 +58,7 @@ def _arrivals(arrivals: sa.Table) -> Rows:
 
 
 def _repeats(arrivals: sa.Table, fresh: sa.Table) -> Rows:
-    """One row per batch: rows of keys of which every row repeats the staged record; the first in a batch is `unchanged`."""
+    """One row per batch: rows of keys of which every row repeats the staged record; a batch's first is `unchanged`."""
     batch, key = arrivals.c["_batch"], arrivals.c["_key"]
     known = sa.and_(arrivals.c["_reason"].is_(None), key.not_in(sa.select(fresh.c["_key"])))
     per_key = sa.select(batch, sa.func.count().label("rows")).where(known).group_by(batch, key).subquery("per_key")
@@ -70,25 +70,21 @@ def _repeats(arrivals: sa.Table, fresh: sa.Table) -> Rows:
 
 
 def _fates(fresh: sa.Table, folded: Folded) -> Rows:
-    """One row per batch: what became of the fresh rows."""
+    """One row per batch: what became of the fresh rows. A row of a key that no record came of has no part: it was lost."""
     records, versions, twin = folded.records, folded.versions, fresh.alias("twin")
-    final = sa.and_(*(records.c[name] == fresh.c[name] for name in ("_key", "_batch", "_row")))
+    final = sa.and_(records.c["_batch"] == fresh.c["_batch"], records.c["_row"] == fresh.c["_row"])
     version = sa.exists().where(*(versions.c[name] == fresh.c[name] for name in ("_key", "_batch", "_row")))
-    twins = sa.exists().where(
-        *(twin.c[name] == fresh.c[name] for name in ("_key", "_batch", "_digest")), twin.c["_row"] < fresh.c["_row"]
-    )
+    same = (twin.c[name] == fresh.c[name] for name in ("_key", "_batch", "_digest"))
+    twins = sa.exists().where(*same, twin.c["_row"] < fresh.c["_row"])
     fate = sa.case(
-        (records.c[NEWS].is_(True), "new"),
-        (records.c[NEWS].is_(False), "unchanged"),
+        (records.c["_key"].is_(None), sa.null()),
+        (final, sa.case((records.c[NEWS].is_(True), "new"), else_="unchanged")),
         (version.correlate(fresh), "superseded"),
         (twins.correlate(fresh), "duplicate"),
         else_="unchanged",
     )
-    fates = (
-        sa.select(fresh.c["_batch"].label("batch"), fate.label("fate"))
-        .select_from(fresh.outerjoin(records, final))
-        .subquery("fates")
-    )
+    joined = fresh.outerjoin(records, records.c["_key"] == fresh.c["_key"])
+    fates = sa.select(fresh.c["_batch"].label("batch"), fate.label("fate")).select_from(joined).subquery("fates")
     parts = [sa.func.count().filter(fates.c["fate"] == part).label(part) for part in PARTS if part != "rejected"]
     return sa.select(fates.c["batch"], *parts).group_by(fates.c["batch"])
 
@@ -97,10 +93,15 @@ def _balanced(staging: Staging, batch: Batch, counts: Account) -> None:
     accounted, read = sum(counts[part] for part in PARTS), batch.rows + batch.bad_rows
     if not accounted == read == counts["read"]:
         raise Unbalanced(
-            Fault("rows-unaccounted", f"{staging.source} {batch.name}", "rows were lost or made up",
-                  f"{counts['read']} read, {accounted} accounted for ({counts})", f"{read} as landed",
-                  "restore the landed file; nothing was written")
-        )  # fmt: skip
+            Fault(
+                "rows-unaccounted",
+                f"{staging.source} {batch.name}",
+                "rows were lost or made up",
+                f"{counts['read']} read, {accounted} accounted for ({counts})",
+                f"{read} as landed",
+                "restore the landed file; nothing was written",
+            )
+        )
 
 
 def _write(connection: sa.Connection, staging: Staging, counts: Counts) -> None:

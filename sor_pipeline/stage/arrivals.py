@@ -15,7 +15,7 @@ from sor_pipeline.stage.staging import Load, Staging
 
 def arrived(connection: sa.Connection, staging: Staging, load: Load) -> sa.Table:
     """One row per landed row of the load: `landed.ROW` and `_reason`, null where it is a record."""
-    rows = landed.narrow(connection, staging, load.batches, "stage_narrow")
+    rows = landed.Landed(connection, staging, load.batches).arrivals()
     return staging.run.engine.materialise(connection, "stage_arrived", sa.select(*rows.c))
 
 

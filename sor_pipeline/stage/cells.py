@@ -33,7 +33,7 @@ class Cells:
         self._columns = columns
 
     def column(self, name: str) -> Text | None:
-        """A delivered cell by its column's name, or by a dotted path into a column of JSON; None if there is neither."""
+        """A delivered cell, by its column's name or by a dotted path into a column of JSON; None without either."""
         if name in self._columns:
             return sa.type_coerce(self._landed.c[name], sa.Text)
         parts = name.split(".")
@@ -91,7 +91,7 @@ class Cells:
         return sa.func.concat_ws(mapping.separator, *(sa.func.nullif(trim(cell), "") for cell in present))
 
     def digest(self) -> Text:
-        """md5 over everything that staging reads of a row, each text behind its length so that none can pass for another."""
+        """md5 over all that staging reads of a row, each text behind its length so that none passes for another."""
         staging = self._staging
         texts: list[Text | None] = [self.mapped(m) for m in staging.mappings.values() if m.constant is None]
         texts += [self.link(name) for name in staging.links]

@@ -32,10 +32,13 @@ def shrunk(connection: sa.Connection, staging: Staging, load: Load, arrivals: sa
         return None
     subject = acceptance_subject(staging.source, load.names[-1])
     return Fault(
-        "snapshot-shrank", f"{staging.source} {load.names[-1]}", "the snapshot lacks too many of the live records; the source is stopped",
-        f"{missing} of {present} missing ({missing / present:.0%})", f"at most {allowed:.0%}",
+        "snapshot-shrank",
+        f"{staging.source} {load.names[-1]}",
+        "the snapshot lacks too many of the live records; the source is stopped",
+        f"{missing} of {present} missing ({missing / present:.0%})",
+        f"at most {allowed:.0%}",
         f"deliver the whole snapshot again, or accept `{subject}` if the records are really gone",
-    )  # fmt: skip
+    )
 
 
 def acceptance_subject(source: str, batch: str) -> str:
@@ -71,17 +74,14 @@ def mark_missing(connection: sa.Connection, staging: Staging, load: Load, arriva
 def mark_by_presence(
     connection: sa.Connection, staging: Staging, load: Load, arrivals: sa.Table, staged_batches: Sequence[Batch]
 ) -> None:
-    """After a late snapshot: deletion of all records that it holds or that are deleted, from the presence in all snapshots."""
+    """After a late snapshot: the fate of all records that it holds or that are deleted, from all snapshots."""
     engine, staged = staging.run.engine, staging.table
     batches = [*staged_batches, *load.batches]
     deleted = sa.select(staged.c["_key"]).where(staged.c["_deleted_at"].is_not(None))
-    rows = landed.presences(connection, staging, batches, "stage_presences")
-    concerned = rows.c["_key"].in_(sa.union_all(deleted, _present(arrivals)))
+    concerned = engine.materialise(connection, "stage_concerned", sa.union(deleted, _present(arrivals)))
+    rows = landed.Landed(connection, staging, batches, sa.select(concerned.c["_key"])).presences()
     last = (
-        sa.select(rows.c["_key"], sa.func.max(rows.c["_as_of"]).label("last"))
-        .where(rows.c["_reason"].is_(None), concerned)
-        .group_by(rows.c["_key"])
-        .subquery("last_presence")
+        sa.select(rows.c["_key"], sa.func.max(rows.c["_as_of"]).label("last")).group_by(rows.c["_key"]).subquery("last")
     )
     times = sorted({batch.as_of for batch in batches})
     snapshots = engine.scan_arrow(

@@ -45,10 +45,13 @@ def fold(connection: sa.Connection, staging: Staging, observed: sa.Table) -> Fol
     """Fold `observed` onto the staged records and write them; nothing else of the table is touched."""
     engine = staging.run.engine
     several = engine.materialise(connection, "stage_several", _several(observed))
-    sequences = versions(connection, staging, observed, several)
-    records = sa.union_all(_one(staging, observed, several), folded_sequences(staging, sequences)).subquery("records")
+    present = engine.materialise(connection, "stage_present", _present(staging, observed))
+    sequences = versions(connection, staging, observed, several, base(observed, present))
+    records = sa.union_all(_one(staging, observed, several, present), folded_sequences(staging, sequences)).subquery(
+        "records"
+    )
     pending = staging.run.pending(connection)
-    written = engine.materialise(connection, "stage_folded", _weighed(staging, records, pending))
+    written = engine.materialise(connection, "stage_folded", _weighed(staging, records, present, pending))
     engine.replace(connection, staging.table, written, ["_key"])
     return Folded(written, sequences)
 
@@ -58,10 +61,20 @@ def _several(observed: sa.Table) -> Rows:
     return sa.select(observed.c["_key"]).group_by(observed.c["_key"]).having(sa.func.count() > 1)
 
 
-def _one(staging: Staging, observed: sa.Table, several: sa.Table) -> Rows:
+def _present(staging: Staging, observed: sa.Table) -> Rows:
+    """The staged records of the observed keys; small where little is new, so that no join reads the whole table."""
+    return sa.select(*staging.table.c).where(staging.table.c["_key"].in_(sa.select(observed.c["_key"])))
+
+
+def base(observed: sa.Table, present: sa.Table) -> sa.Subquery:
+    """The staged records that are folded onto: not those of keys that are folded from nothing."""
+    again = sa.select(observed.c["_key"]).where(observed.c["_again"].is_(True))
+    return sa.select(*present.c).where(present.c["_key"].not_in(again)).subquery("base")
+
+
+def _one(staging: Staging, observed: sa.Table, several: sa.Table, present: sa.Table) -> Rows:
     """One record per key that has one new observation."""
-    staged = staging.table.alias("before")
-    base = sa.and_(staged.c["_key"] == observed.c["_key"], observed.c["_again"].is_(False))
+    staged = base(observed, present)
     columns: list[sa.ColumnElement[Any]] = [
         observed.c[name] for name in ("_key", "_changed_at", "_as_of", "_batch", "_row", "_digest")
     ]
@@ -74,8 +87,10 @@ def _one(staging: Staging, observed: sa.Table, several: sa.Table) -> Rows:
         columns += _claim_of_one(staging, field, observed, staged)
     several_keys = sa.select(several.c["_key"])
     return (
-        sa.select(*columns).select_from(observed.outerjoin(staged, base)).where(observed.c["_key"].not_in(several_keys))
-    )  # fmt: skip
+        sa.select(*columns)
+        .select_from(observed.outerjoin(staged, staged.c["_key"] == observed.c["_key"]))
+        .where(observed.c["_key"].not_in(several_keys))
+    )
 
 
 def _claim_of_one(
@@ -94,7 +109,7 @@ def _claim_of_one(
     def of(name: str, old: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
         return sa.case((silent, old), (valued, observed.c[name]), else_=sa.null())
 
-    compare = before.compare.name if isinstance(before.compare, sa.Column) else field
+    compare = f"{field}__cmp" if staging.fields[field].kind.folds else field
     kept = sa.and_(
         before.state == state,
         sa.or_(silent, said != int(ClaimState.value), before.compare == observed.c[compare]),
@@ -114,10 +129,9 @@ def clears(staging: Staging, field: str) -> bool:
     return staging.fields[field].blank is Blank.clears
 
 
-def _weighed(staging: Staging, records: sa.Subquery, pending: int) -> Rows:
+def _weighed(staging: Staging, records: sa.Subquery, staged: sa.Table, pending: int) -> Rows:
     """The records with `_publication`: pending where they say something new, else as it was."""
-    staged = staging.table.alias("present")
-    values = {name: records.c[name] for name in staged.c.keys() if name != "_publication"}
+    values = {name: records.c[name] for name in (c.name for c in staged.columns) if name != "_publication"}
     if staging.mode is not Mode.changes:
         values["_deleted_at"] = staged.c["_deleted_at"]
     differs = [values[name].is_distinct_from(staged.c[name]) for name in values if name not in PLACE]
@@ -126,5 +140,7 @@ def _weighed(staging: Staging, records: sa.Subquery, pending: int) -> Rows:
     publication = sa.case((news, sa.literal(pending, sa.BigInteger)), else_=staged.c["_publication"])
     return sa.select(
         *(value.label(name) for name, value in values.items()),
-        publication.label("_publication"), news.label(NEWS), gone.label(GONE),
-    ).select_from(records.outerjoin(staged, staged.c["_key"] == records.c["_key"]))  # fmt: skip
+        publication.label("_publication"),
+        news.label(NEWS),
+        gone.label(GONE),
+    ).select_from(records.outerjoin(staged, staged.c["_key"] == records.c["_key"]))

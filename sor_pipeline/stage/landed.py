@@ -1,26 +1,27 @@
 """Selects over landed batches.
 
-Belongs here: one relation over many files, the narrow select (which rows, which key, which content)
+Belongs here: one relation over many files, the narrow selects (which rows, which key, which content)
 and the wide one (all mapped texts). Does not: what is done with them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import pyarrow as pa
 import sqlalchemy as sa
 
-from sor_pipeline.engine.base import Rows
+from sor_pipeline.engine.base import Expression, Rows
 from sor_pipeline.stage.cells import Cells
 from sor_pipeline.stage.staging import Batch, Staging
+from sor_pipeline.tables import link_column
 
 ROW = ("_batch", "_as_of", "_row", "_key", "_digest")
 """Columns that name an arrived row, and its content."""
 CHANGED = "_changed"
 FLAGGED = "_flagged"
-Columns = Callable[[Cells], list[sa.ColumnElement[Any]]]
+Columns = Callable[[Cells], list[Expression]]
 
 
 def text_column(field: str) -> str:
@@ -28,94 +29,89 @@ def text_column(field: str) -> str:
     return f"{field}__text"
 
 
-def narrow(connection: sa.Connection, staging: Staging, batches: Sequence[Batch], name: str) -> sa.Subquery:
-    """One row per landed row: `_batch, _as_of, _row, _key, _digest, _reason` (null where it is a record)."""
+@dataclass(frozen=True)
+class Landed:
+    """The rows of some batches; with `keys` (a select of keys) only the records among them that have one of these."""
 
-    def columns(cells: Cells) -> list[sa.ColumnElement[Any]]:
-        return [cells.key().label("_key"), cells.digest().label("_digest"), cells.rejection().label("_reason")]
+    connection: sa.Connection
+    staging: Staging
+    batches: Sequence[Batch]
+    keys: Rows | None = None
 
-    return _union(connection, staging, batches, columns, name)
+    def arrivals(self) -> sa.Subquery:
+        """One row per landed row: `ROW`, `_reason` (null where it is a record)."""
+        return self._rows("arrivals", lambda cells: [_key(cells), _digest(cells), _reason(cells)])
 
+    def presences(self) -> sa.Subquery:
+        """One row per landed row: `_batch, _as_of, _row, _key, _reason`; reads few columns."""
+        return self._rows("presences", lambda cells: [_key(cells), _reason(cells)])
 
-def presences(connection: sa.Connection, staging: Staging, batches: Sequence[Batch], name: str) -> sa.Subquery:
-    """One row per landed row: `_batch, _as_of, _row, _key, _reason`; reads no other column than the key's."""
+    def history(self) -> sa.Subquery:
+        """As `arrivals`, with `_changed`: what the row says of when it changed, null where it says nothing."""
 
-    def columns(cells: Cells) -> list[sa.ColumnElement[Any]]:
-        return [cells.key().label("_key"), cells.rejection().label("_reason")]
+        def columns(cells: Cells) -> list[Expression]:
+            return [
+                _key(cells),
+                _digest(cells),
+                _reason(cells),
+                sa.func.nullif(_or_null(cells.changed()), "").label(CHANGED),
+            ]
 
-    return _union(connection, staging, batches, columns, name)
+        return self._rows("history", columns)
 
+    def texts(self) -> sa.Subquery:
+        """One row per landed row: `_batch, _as_of, _row`, `_changed`, `_flagged`, links and `<field>__text`."""
+        staging = self.staging
 
-def timed(connection: sa.Connection, staging: Staging, batches: Sequence[Batch], name: str) -> sa.Subquery:
-    """As `narrow`, with `_changed`: text of the time at which the row says that it changed (null: it does not say)."""
+        def columns(cells: Cells) -> list[Expression]:
+            links = [_or_null(cells.link(name)).label(link_column(name)) for name in staging.links]
+            texts = [_or_null(cells.mapped(how)).label(text_column(field)) for field, how in staging.mappings.items()]
+            return [_or_null(cells.changed()).label(CHANGED), cells.flagged().label(FLAGGED), *links, *texts]
 
-    def columns(cells: Cells) -> list[sa.ColumnElement[Any]]:
-        changed = sa.func.nullif(cells.changed(), "") if cells.changed() is not None else _nothing()
-        return [
-            cells.key().label("_key"), cells.digest().label("_digest"), cells.rejection().label("_reason"), changed.label(CHANGED),
-        ]  # fmt: skip
+        return self._rows("texts", columns)
 
-    return _union(connection, staging, batches, columns, name)
-
-
-def wide(connection: sa.Connection, staging: Staging, batches: Sequence[Batch], name: str) -> sa.Subquery:
-    """One row per landed row: `_batch, _row`, `_changed`, `_flagged`, links and `<field>__text`."""
-
-    def columns(cells: Cells) -> list[sa.ColumnElement[Any]]:
-        changed = cells.changed()
-        found: list[sa.ColumnElement[Any]] = [
-            (_nothing() if changed is None else changed).label(CHANGED),
-            cells.flagged().label(FLAGGED),
+    def _rows(self, name: str, columns: Columns) -> sa.Subquery:
+        """One scan per set of columns: a cell means the same in every file of a scan."""
+        by_shape: dict[frozenset[str], list[Batch]] = {}
+        for batch in self.batches:
+            by_shape.setdefault(self.staging.columns_of(batch), []).append(batch)
+        selects = [
+            self._scan(batches, shape, columns, f"stage_{name}_{number}")
+            for number, (shape, batches) in enumerate(by_shape.items())
         ]
-        for column in staging.links:
-            link = cells.link(column)
-            found.append((_nothing() if link is None else link).label(f"_link__{column}"))
-        for field, mapping in staging.mappings.items():
-            text = cells.mapped(mapping)
-            found.append((_nothing() if text is None else text).label(text_column(field)))
-        return found
+        return (selects[0] if len(selects) == 1 else sa.union_all(*selects)).subquery(f"stage_{name}")
 
-    return _union(connection, staging, batches, columns, name)
-
-
-def _nothing() -> sa.ColumnElement[str]:
-    return sa.cast(sa.null(), sa.Text)
-
-
-def _union(
-    connection: sa.Connection, staging: Staging, batches: Sequence[Batch], columns: Columns, name: str
-) -> sa.Subquery:
-    """One scan per set of columns: a cell means the same in every file of a scan."""
-    by_shape: dict[frozenset[str], list[Batch]] = {}
-    for batch in batches:
-        by_shape.setdefault(staging.columns_of(batch), []).append(batch)
-    selects = [
-        _select(connection, staging, alike, shape, columns, f"{name}_{number}")
-        for number, (shape, alike) in enumerate(by_shape.items())
-    ]
-    return (selects[0] if len(selects) == 1 else sa.union_all(*selects)).subquery(name)
+    def _scan(self, batches: list[Batch], shape: frozenset[str], columns: Columns, name: str) -> Rows:
+        staging, engine = self.staging, self.staging.run.engine
+        landed = engine.scan_parquet(self.connection, [staging.file(batch) for batch in batches]).alias(f"{name}_rows")
+        cells = Cells(staging, landed, shape)
+        row = sa.type_coerce(landed.c["_row"], sa.BigInteger).label("_row")
+        if len(batches) == 1:
+            as_of = sa.cast(sa.literal(batches[0].as_of.isoformat()), sa.DateTime).label("_as_of")
+            select = sa.select(sa.literal(batches[0].name).label("_batch"), as_of, row, *columns(cells)).select_from(
+                landed
+            )
+        else:
+            named = engine.scan_arrow(self.connection, f"{name}_files", _names(staging, batches)).alias(f"{name}_named")
+            joined = landed.join(named, named.c["_file"] == landed.c["filename"])
+            select = sa.select(named.c["_batch"], named.c["_as_of"], row, *columns(cells)).select_from(joined)
+        return select if self.keys is None else select.where(cells.key().in_(self.keys), cells.rejection().is_(None))
 
 
-def _select(
-    connection: sa.Connection,
-    staging: Staging,
-    batches: list[Batch],
-    shape: frozenset[str],
-    columns: Columns,
-    name: str,
-) -> Rows:
-    landed = staging.run.engine.scan_parquet(connection, [staging.file(batch) for batch in batches]).alias(
-        f"{name}_landed"
-    )
-    named = staging.run.engine.scan_arrow(connection, f"{name}_batches", _names(staging, batches)).alias(
-        f"{name}_named"
-    )
-    row = sa.type_coerce(landed.c["_row"], sa.BigInteger)
-    return (
-        sa.select(named.c["_batch"], named.c["_as_of"], row.label("_row"), *columns(Cells(staging, landed, shape)))
-        .select_from(landed)
-        .join(named, named.c["_file"] == landed.c["filename"])
-    )
+def _key(cells: Cells) -> Expression:
+    return cells.key().label("_key")
+
+
+def _digest(cells: Cells) -> Expression:
+    return cells.digest().label("_digest")
+
+
+def _reason(cells: Cells) -> Expression:
+    return cells.rejection().label("_reason")
+
+
+def _or_null(text: Expression | None) -> Expression:
+    return sa.cast(sa.null(), sa.Text) if text is None else text
 
 
 def _names(staging: Staging, batches: list[Batch]) -> pa.Table:

@@ -32,9 +32,14 @@ def is_late(load: Load, newest: datetime | None) -> bool:
 
 
 def observe_late(
-    connection: sa.Connection, staging: Staging, load: Load, observed: sa.Table, staged_batches: Sequence[Batch],
-    newest: datetime | None, refusals: Refusals,
-) -> None:  # fmt: skip
+    connection: sa.Connection,
+    staging: Staging,
+    load: Load,
+    observed: sa.Table,
+    staged_batches: Sequence[Batch],
+    newest: datetime | None,
+    refusals: Refusals,
+) -> None:
     """In `observed`, put the whole history of late keys in place of what the load says of them."""
     if newest is None:
         return
@@ -45,7 +50,7 @@ def observe_late(
     batches = [*staged_batches, *load.batches]
     rows = _history(connection, staging, batches, late)
     connection.execute(sa.delete(observed).where(observed.c["_key"].in_(sa.select(late.c["_key"]))))
-    observe(connection, staging, rows, batches, observed, refusals, again=True)
+    observe(connection, staging, rows, batches, observed, refusals, late)
 
 
 def _late_keys(staging: Staging, load: Load, observed: sa.Table, newest: datetime) -> Rows:
@@ -72,11 +77,8 @@ def _late_keys(staging: Staging, load: Load, observed: sa.Table, newest: datetim
 def _history(connection: sa.Connection, staging: Staging, batches: Sequence[Batch], late: sa.Table) -> sa.Table:
     """All versions of the late keys (`landed.ROW`): rows in order, without those that repeat the one before."""
     engine = staging.run.engine
-    rows = landed.timed(connection, staging, batches, "stage_timed")
-    mine = rows.c["_key"].in_(sa.select(late.c["_key"]))
-    history = engine.materialise(
-        connection, "stage_history", sa.select(*rows.c).where(rows.c["_reason"].is_(None), mine)
-    )
+    rows = landed.Landed(connection, staging, batches, sa.select(late.c["_key"])).history()
+    history = engine.materialise(connection, "stage_history", sa.select(*rows.c))
     times = engine.scan_arrow(connection, "stage_times", _times(connection, staging, history).to_arrow()).alias("times")
     at = sa.func.coalesce(times.c["at"], history.c["_as_of"])
     order = [at, history.c["_as_of"], history.c["_batch"], history.c["_row"]]

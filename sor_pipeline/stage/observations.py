@@ -11,7 +11,7 @@ them. Does not: order, earlier claims (`fold`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import polars as pl
 import pyarrow as pa
@@ -28,13 +28,19 @@ from sor_pipeline.stage.standard.result import Standard, only_where
 from sor_pipeline.stage.standard.times import timestamps
 from sor_pipeline.tables import link_column
 
-CHUNK = 500_000
+CHUNK = 250_000
 """Rows in memory at once; a chunk is a range of `_row`, to which a Parquet file can seek."""
 CHANGED_AT = "_changed_at"
 _FIXED = {
-    "_key": pa.string(), CHANGED_AT: pa.timestamp("us"), "_as_of": pa.timestamp("us"), "_batch": pa.string(), "_row": pa.int64(),
-    "_digest": pa.string(), "_flagged": pa.bool_(), "_again": pa.bool_(),
-}  # fmt: skip
+    "_key": pa.string(),
+    CHANGED_AT: pa.timestamp("us"),
+    "_as_of": pa.timestamp("us"),
+    "_batch": pa.string(),
+    "_row": pa.int64(),
+    "_digest": pa.string(),
+    "_flagged": pa.bool_(),
+    "_again": pa.bool_(),
+}
 
 
 def said_column(field: str) -> str:
@@ -62,32 +68,43 @@ def nothing_observed(connection: sa.Connection, staging: Staging) -> sa.Table:
 
 
 def observe(
-    connection: sa.Connection, staging: Staging, rows: sa.Table, batches: Sequence[Batch], into: sa.Table, refusals: Refusals, *,
-    again: bool = False,
-) -> None:  # fmt: skip
-    """Add the observations of `rows` (columns `landed.ROW`, of these batches) to `into`."""
+    connection: sa.Connection,
+    staging: Staging,
+    rows: sa.Table,
+    batches: Sequence[Batch],
+    into: sa.Table,
+    refusals: Refusals,
+    again: sa.Table | None = None,
+) -> None:
+    """Add the observations of `rows` (columns `landed.ROW`, of these batches) to `into`.
+
+    `again`: where the rows are the whole history of some keys, these keys (`_key`); they are folded from nothing.
+    """
     engine = staging.run.engine
-    texts = landed.wide(connection, staging, batches, "stage_wide")
+    keys = None if again is None else sa.select(again.c["_key"])
+    texts = landed.Landed(connection, staging, batches, keys).texts()
     names = schema(staging).names
-    for first in _chunks(connection, rows):
-        select = _texts_of(rows, texts, first)
-        typed, refused = typed_rows(staging, pl.DataFrame(engine.fetch(connection, select)), again=again)
+    for first, last in _chunks(connection, rows):
+        select = _texts_of(rows, texts, first, last)
+        frame = pl.DataFrame(engine.fetch(connection, select))
+        typed, refused = typed_rows(staging, frame, again=again is not None)
         refusals.note(refused)
         relation = engine.scan_arrow(connection, "stage_typed", typed)
         connection.execute(sa.insert(into).from_select(names, sa.select(*(relation.c[name] for name in names))))
 
 
-def _chunks(connection: sa.Connection, rows: sa.Table) -> range:
-    count, last = connection.execute(
-        sa.select(sa.func.count(), sa.func.coalesce(sa.func.max(rows.c["_row"]), 0))
-    ).fetchall()[0]
-    step = CHUNK if count > CHUNK else max(last, 1)
-    return range(1, last + 1, step) if count else range(0)
+def _chunks(connection: sa.Connection, rows: sa.Table) -> Iterator[tuple[int, int]]:
+    """First and last `_row` of each chunk; one chunk where all rows fit in it."""
+    select = sa.select(sa.func.count(), sa.func.coalesce(sa.func.max(rows.c["_row"]), 0)).select_from(rows)
+    count, last = connection.execute(select).fetchall()[0]
+    if 0 < count <= CHUNK:
+        yield 1, last
+    elif count:
+        yield from ((first, first + CHUNK - 1) for first in range(1, last + 1, CHUNK))
 
 
-def _texts_of(rows: sa.Table, texts: sa.Subquery, first: int) -> Rows:
+def _texts_of(rows: sa.Table, texts: sa.Subquery, first: int, last: int) -> Rows:
     """The mapped texts of a range of rows."""
-    last = first + CHUNK - 1
     same = sa.and_(texts.c["_batch"] == rows.c["_batch"], texts.c["_row"] == rows.c["_row"])
     return (
         sa.select(*(rows.c[name] for name in landed.ROW), *(c for c in texts.c if c.name not in landed.ROW))
@@ -176,9 +193,13 @@ def _country_beside(staging: Staging, name: str) -> str | None:
 
 def _arrow_type(field: Field) -> pa.DataType:
     types = {
-        Stored.text: pa.string(), Stored.decimal: pa.decimal128(18, field.scale), Stored.integer: pa.int64(),
-        Stored.boolean: pa.bool_(), Stored.date: pa.date32(), Stored.timestamp: pa.timestamp("us"),
-    }  # fmt: skip
+        Stored.text: pa.string(),
+        Stored.decimal: pa.decimal128(18, field.scale),
+        Stored.integer: pa.int64(),
+        Stored.boolean: pa.bool_(),
+        Stored.date: pa.date32(),
+        Stored.timestamp: pa.timestamp("us"),
+    }
     return types[field.kind.stored]
 
 

@@ -62,9 +62,21 @@ _NOBODY = (
     "noname",
 )
 _MAILBOXES = (
-    "test@test.com", "test@test.test", "test@example.com", "test@example.org", "asdf@asdf.com", "none@none.com", "noemail@noemail.com",
-    "no@email.com", "noemail@example.com", "no-email@example.com", "no@no.com", "na@na.com", "unknown@unknown.com", "example@example.com",
-)  # fmt: skip
+    "test@test.com",
+    "test@test.test",
+    "test@example.com",
+    "test@example.org",
+    "asdf@asdf.com",
+    "none@none.com",
+    "noemail@noemail.com",
+    "no@email.com",
+    "noemail@example.com",
+    "no-email@example.com",
+    "no@no.com",
+    "na@na.com",
+    "unknown@unknown.com",
+    "example@example.com",
+)
 _DAYS = ("0000-00-00", "0001-01-01", "1900-01-01", "9999-12-31", "00/00/0000")
 _MIDNIGHTS = tuple(f"{day}{mark}00:00:00" for day in _DAYS for mark in "T ")
 

@@ -31,7 +31,7 @@ _PUNCTUATION = r"[\s().+/-]"
 
 @dataclass(frozen=True)
 class Reading:
-    """As long as the texts: `said`, `value` (where said VALUE), `compare` (if the type folds), `reason` of a refusal."""
+    """As long as the texts: `said`, `value` (where VALUE), `compare` (if the type folds), `reason` of a refusal."""
 
     said: pl.Series
     value: pl.Series
@@ -119,9 +119,15 @@ class Reader:
             reason=pl.select(pl.coalesce(pl.lit(reason), pl.lit(standard.reason))).to_series()
         )
         said = (
-            pl.when(pl.col("reason").is_not_null()).then(None).when(pl.col("blank")).then(BLANK)
-            .when(pl.col("nothing")).then(PLACEHOLDER).when(pl.col("value").is_not_null()).then(VALUE)
-        )  # fmt: skip
+            pl.when(pl.col("reason").is_not_null())
+            .then(None)
+            .when(pl.col("blank"))
+            .then(BLANK)
+            .when(pl.col("nothing"))
+            .then(PLACEHOLDER)
+            .when(pl.col("value").is_not_null())
+            .then(VALUE)
+        )
         columns = columns.with_columns(said=said.cast(pl.Int16))
         valued = columns["said"].eq_missing(VALUE)
         compare = None if standard.compare is None else only_where(standard.compare, valued)

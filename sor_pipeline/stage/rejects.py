@@ -16,9 +16,14 @@ from sor_pipeline.stage.staging import Load, Staging
 from sor_pipeline.tables import NO_FIELD
 
 REFUSED = {
-    "batch": pl.String, "row": pl.Int64, "field": pl.String, "source_key": pl.String, "column": pl.String, "raw": pl.String,
+    "batch": pl.String,
+    "row": pl.Int64,
+    "field": pl.String,
+    "source_key": pl.String,
+    "column": pl.String,
+    "raw": pl.String,
     "reason": pl.String,
-}  # fmt: skip
+}
 _GRAIN = ["batch", "row", "field"]
 
 
@@ -61,12 +66,17 @@ def _rejected_rows(staging: Staging, arrived: sa.Table) -> sa.Subquery:
     columns = sa.literal(", ".join(staging.spec.key))
     return (
         sa.select(
-            arrived.c["_batch"], arrived.c["_row"], sa.literal(NO_FIELD), sa.func.nullif(arrived.c["_key"], ""), columns,
-            sa.cast(sa.null(), sa.Text), arrived.c["_reason"],
+            arrived.c["_batch"],
+            arrived.c["_row"],
+            sa.literal(NO_FIELD),
+            sa.func.nullif(arrived.c["_key"], ""),
+            columns,
+            sa.cast(sa.null(), sa.Text),
+            arrived.c["_reason"],
         )
         .where(arrived.c["_reason"].is_not(None))
         .subquery("stage_no_records")
-    )  # fmt: skip
+    )
 
 
 def _unread_rows(connection: sa.Connection, staging: Staging, load: Load) -> list[sa.Subquery]:
@@ -97,13 +107,15 @@ def faults(staging: Staging, refused: pl.DataFrame) -> tuple[Fault, ...]:
     )
     return tuple(
         Fault(
-            "cells-refused", f"{staging.source} {group['batch']}",
+            "cells-refused",
+            f"{staging.source} {group['batch']}",
             f"{group['cells']} cells of {group['field']} were refused: {group['reason']}",
             found=f"for example row {group['row']}, column {group['column']}",
-            todo="see staged.reject; the field keeps what the record said before", warning=True,
+            todo="see staged.reject; the field keeps what the record said before",
+            warning=True,
         )
         for group in refused_groups(groups)
-    )  # fmt: skip
+    )
 
 
 def refused_groups(groups: pl.DataFrame) -> list[dict[str, object]]:

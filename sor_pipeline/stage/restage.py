@@ -28,10 +28,11 @@ def set_aside(connection: sa.Connection, staging: Staging) -> sa.Table:
 def compare(connection: sa.Connection, staging: Staging, before: sa.Table, newest: datetime) -> None:
     """Records that say what they said keep their publication; records that no longer come out stay as deleted ones."""
     staged, pending = staging.table, staging.run.pending(connection)
-    same = [staged.c[name].is_not_distinct_from(before.c[name]) for name in staged.c.keys() if name not in PLACE]
+    names = [column.name for column in staged.columns]
+    same = [staged.c[name].is_not_distinct_from(before.c[name]) for name in names if name not in PLACE]
     connection.execute(sa.update(staged).where(*same).values(_publication=before.c["_publication"]))
     gone = before.c["_deleted_at"].is_(None)
-    values: dict[str, sa.ColumnElement[Any]] = {name: before.c[name] for name in staged.c.keys()}
+    values: dict[str, sa.ColumnElement[Any]] = {name: before.c[name] for name in names}
     values["_deleted_at"] = sa.func.coalesce(before.c["_deleted_at"], sa.literal(newest, sa.DateTime))
     values["_publication"] = sa.case((gone, sa.literal(pending, sa.BigInteger)), else_=before.c["_publication"])
     lost = sa.select(*values.values()).where(before.c["_key"].not_in(sa.select(staged.c["_key"])))

@@ -23,15 +23,15 @@ _ROW = ("_key", "_changed_at", "_as_of", "_batch", "_row", "_digest")
 Expression = sa.ColumnElement[Any]
 
 
-def versions(connection: sa.Connection, staging: Staging, observed: sa.Table, several: sa.Table) -> sa.Table:
-    """One row per version of a key in `several`, `_number` in order: the staged record, then what was observed.
+def versions(
+    connection: sa.Connection, staging: Staging, observed: sa.Table, several: sa.Table, base: sa.FromClause
+) -> sa.Table:
+    """One row per version of a key in `several`, `_number` in order: the record of `base`, then what was observed.
 
     A row that repeats the digest of the row before it is no version. `_last` numbers the newest.
     """
     keys = sa.select(several.c["_key"])
-    rows = sa.union_all(_observations(staging, observed, keys), _staged_records(staging, observed, keys)).subquery(
-        "rows"
-    )
+    rows = sa.union_all(_observations(staging, observed, keys), _staged_records(staging, base, keys)).subquery("rows")
     order = [rows.c[name] for name in _ORDER]
     numbered = sa.select(
         *rows.c,
@@ -55,9 +55,8 @@ def _observations(staging: Staging, observed: sa.Table, keys: Rows) -> Rows:
     return sa.select(*columns).where(observed.c["_key"].in_(keys))
 
 
-def _staged_records(staging: Staging, observed: sa.Table, keys: Rows) -> Rows:
+def _staged_records(staging: Staging, staged: sa.FromClause, keys: Rows) -> Rows:
     """The staged record as its key's first observation: it says its claims, each at its own time."""
-    staged = staging.table
     flagged = staged.c["_deleted_at"].is_not(None) if staging.mode is Mode.changes else sa.false()
     columns: list[Expression] = [staged.c[name] for name in _ROW]
     columns += [sa.literal(0).label("_staged"), flagged.label("_flagged"), staged.c["_deleted_at"].label("_flag_at")]
@@ -67,8 +66,7 @@ def _staged_records(staging: Staging, observed: sa.Table, keys: Rows) -> Rows:
         columns += [said.value, said.state.label(said_column(field)), said.since.label(f"{field}__at")]
         columns += [said.compare] if staging.fields[field].kind.folds else []
         columns += [said.raw] if said.raw is not None else []
-    again = sa.select(observed.c["_key"]).where(observed.c["_again"].is_(True))
-    return sa.select(*columns).where(staged.c["_key"].in_(keys), staged.c["_key"].not_in(again))
+    return sa.select(*columns).where(staged.c["_key"].in_(keys))
 
 
 def folded_sequences(staging: Staging, rows: sa.Table) -> Rows:
@@ -147,7 +145,7 @@ def _claim_ends(staging: Staging, rows: sa.Table) -> sa.Subquery:
     form = sa.func.concat(sa.cast(said.c["state"], sa.Text), ":", sa.func.coalesce(said.c["form"], ""))
     formed = sa.select(
         *(said.c[name] for name in ("_key", "field", NUMBER, "at", "state")), form.label("form")
-    ).subquery("formed")  # fmt: skip
+    ).subquery("formed")
     mine = [formed.c["_key"], formed.c["field"]]
     before = sa.func.lag(formed.c["form"]).over(partition_by=mine, order_by=formed.c[NUMBER])
     compared = sa.select(
@@ -157,12 +155,15 @@ def _claim_ends(staging: Staging, rows: sa.Table) -> sa.Subquery:
     ending = sa.case((compared.c[NUMBER] == compared.c["last"], compared.c["state"]))
     return (
         sa.select(
-            compared.c["_key"], compared.c["field"], sa.func.max(compared.c["last"]).label("last"),
-            sa.func.max(ending).label("state"), sa.func.max(began).label("since"),
+            compared.c["_key"],
+            compared.c["field"],
+            sa.func.max(compared.c["last"]).label("last"),
+            sa.func.max(ending).label("state"),
+            sa.func.max(began).label("since"),
         )
         .group_by(compared.c["_key"], compared.c["field"])
         .subquery("claim_ends")
-    )  # fmt: skip
+    )
 
 
 def _claims(staging: Staging, rows: sa.Table) -> sa.Subquery:
@@ -175,8 +176,13 @@ def _claims(staging: Staging, rows: sa.Table) -> sa.Subquery:
         clears = 1 if spec.blank is Blank.clears else 0
         selects.append(
             sa.select(
-                rows.c["_key"], rows.c[NUMBER], sa.literal(number).label("field"), said.label("said"),
-                rows.c[f"{field}__at"].label("at"), form.label("form"), sa.literal(clears).label("clears"),
+                rows.c["_key"],
+                rows.c[NUMBER],
+                sa.literal(number).label("field"),
+                said.label("said"),
+                rows.c[f"{field}__at"].label("at"),
+                form.label("form"),
+                sa.literal(clears).label("clears"),
             ).where(said.is_not(None))
-        )  # fmt: skip
+        )
     return sa.union_all(*selects).subquery("claims")

@@ -84,7 +84,7 @@ class Staging:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Of all that decides what staging makes of a row; the columns that link are named by the entity, not the source."""
+        """Of all that decides what staging makes of a row; which columns link is said by the entity."""
         return "|".join((self.run.ownership.source_fingerprint(self.source), *self.links))
 
     def keeps_raw(self, field: str) -> bool:
@@ -101,9 +101,15 @@ class Staging:
         path = self.file(batch)
         if not path.exists():
             raise SourceStopped(
-                Fault("landing-lost", f"{self.source} {batch.name}", "a landed batch is not where it was landed", "no file",
-                      str(path), "restore the landing folder; staged records are unchanged")
-            )  # fmt: skip
+                Fault(
+                    "landing-lost",
+                    f"{self.source} {batch.name}",
+                    "a landed batch is not where it was landed",
+                    "no file",
+                    str(path),
+                    "restore the landing folder; staged records are unchanged",
+                )
+            )
         return frozenset(pq.read_schema(path).names)
 
 

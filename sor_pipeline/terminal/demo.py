@@ -16,6 +16,7 @@ from sor_pipeline.observe import disagreements, status
 from sor_pipeline.ownership.lint import load_checked
 from sor_pipeline.run import Run
 from sor_pipeline.settings import Settings
+from sor_pipeline.tables import cell, claim
 from sor_pipeline.terminal.paper import Paper, number, read
 
 FOLDER = "demo"
@@ -31,29 +32,30 @@ def play(home: Path, paper: Paper, *, contacts: int, days: int, seed: int) -> li
     settings = Settings.read({}, ownership=document, home=home)
     ownership = load_checked(document)
     company = Demo(folder, seed=seed, contacts=contacts, days=days)
-    passages = []
+    passages, rounds = [], []
     paper.say(
-        f"[bold]{ownership.title}[/bold]: {contacts:,} contacts in nine tools that disagree, {days} days. One document decides: {document}\n"
+        f"[bold]{ownership.title}[/bold]: {contacts:,} contacts in nine tools that disagree, {days} days and a quiet one. One document decides: {document}\n"
     )
     with paper.progress() as progress:
-        for day in range(1, days + 1):
+        for day in range(1, days + 2):
             progress(f"day {day}: writing extracts")
             written = company.write_day(day)
             with opened(
-                ownership, settings, evening_of(day), lambda text, day=day: progress(f"day {day}: {text}")
+                ownership, settings, morning_of(day), lambda text, day=day: progress(f"day {day}: {text}")
             ) as run:  # type: ignore[misc]
                 passage = pass_through(run)
                 taken = sum(company.apply(file).taken for file in outbox_files(settings, passage.publication))
                 passages.append(passage)
-                tell_day(run, paper, day, len(written), passage, taken)
+                rounds.append(todays_round(run, company, day))
+                tell_day(paper, day, len(written), passage, taken, quiet=day > days)
     with reading(ownership, settings) as run:
-        tell_findings(run, paper, company)
+        tell_findings(run, paper, company, rounds)
     return passages
 
 
-def evening_of(day: int) -> datetime:
-    """The logical time of a day's run: after all of its extracts."""
-    return midnight(day).replace(hour=23)
+def morning_of(day: int) -> datetime:
+    """The logical time of a day's run: an hour after its extracts were taken."""
+    return midnight(day).replace(hour=1)
 
 
 def outbox_files(settings: Settings, publication: int) -> list[Path]:
@@ -61,12 +63,12 @@ def outbox_files(settings: Settings, publication: int) -> list[Path]:
     return sorted(settings.outbox.glob(f"*/{publication}-*.jsonl"))
 
 
-def tell_day(run: Run, paper: Paper, day: int, files: int, passage: Passage, taken: int) -> None:
+def tell_day(paper: Paper, day: int, files: int, passage: Passage, taken: int, *, quiet: bool) -> None:
     """One line a day, and what was refused."""
     counted = {name: passage.count("publish", name) for name in ("created", "changed", "retired", "conflicts")}
     refused = passage.count("extract", "refused")
     paper.say(
-        f"[bold]Day {day}[/bold]: {files} files, {passage.count('stage', 'read'):,} rows; publication {passage.publication} "
+        f"[bold]{'Quiet day' if quiet else 'Day'} {day}[/bold]: {files} files, {passage.count('stage', 'read'):,} rows; publication {passage.publication} "
         f"({passage.state}): {counted['created']:,} created, {counted['changed']:,} cells changed, {counted['retired']:,} retired; "
         f"{taken:,} corrections applied by the tools"
         + (f"; [yellow]{refused} file refused, everything else went on[/yellow]" if refused else "")
@@ -76,11 +78,12 @@ def tell_day(run: Run, paper: Paper, day: int, files: int, passage: Passage, tak
             paper.say(f"   [yellow]{fault.what}[/yellow] [dim]({fault.where})[/dim]")
 
 
-def tell_findings(run: Run, paper: Paper, company: Demo) -> None:
+def tell_findings(run: Run, paper: Paper, company: Demo, fight: list[dict[str, Any]]) -> None:
     """What the demo is about: where the tools disagree, the fight and its end, where to look next."""
     tables = run.tables
-    top = read(run, disagreements.by_field(tables), 10)
-    fight = the_fight(run, company)
+    every = read(run, disagreements.by_field(tables))
+    top = [row for row in every if row["kind"] != "missing_at_owner"][:10]
+    gaps = sum(row["open"] for row in every if row["kind"] == "missing_at_owner")
     unaccounted = number(run, status.unaccounted(tables))
     open_now = len(read(run, disagreements.corrections(tables, None)))
     paper.data({"conflicts": top, "fight": fight, "rows_unaccounted_for": unaccounted, "open_corrections": open_now})
@@ -90,10 +93,14 @@ def tell_findings(run: Run, paper: Paper, company: Demo) -> None:
     )
     paper.table(
         f"The fight: {FIGHT[0]} keeps overwriting one e-mail ({FIGHT[0]} record {company.fighter_key})",
-        fight, ("round", "marketing_said", "owner_says", "opened_in", "closed_in"),
+        fight, ("day", "marketing_says", "owner_says", "they", "our_correction"),
         note="it ended when marketing switched its nightly import off: the correction stuck",
     )  # fmt: skip
-    paper.say(f"Corrections still open: {open_now:,}. Rows unaccounted for: {unaccounted}.\n")
+    paper.say(f"Besides, {gaps:,} values are known to some system and never reached the owner (sor conflicts).")
+    paper.say(
+        f"After a quiet day, on which every tool only obeyed, [bold]{open_now:,} corrections are open[/bold]. "
+        f"Rows unaccounted for: {unaccounted}.\n"
+    )
     paper.say("[bold]Where to look next[/bold]")
     folder = run.settings.ownership
     paper.say(f"  the agreement        {folder}")
@@ -106,26 +113,39 @@ def tell_findings(run: Run, paper: Paper, company: Demo) -> None:
     paper.say("  the same in Dagster  make ui   (http://localhost:3000)")
 
 
-def the_fight(run: Run, company: Demo) -> list[dict[str, Any]]:
-    """The rounds: each time the marketing platform's e-mail for the fighter disagreed, and when it agreed again."""
-    conflict = run.tables.conflict
-    rounds = (
-        sa.select(conflict.c.claimed, conflict.c.canonical, conflict.c.opened_in, conflict.c.closed_in)
-        .where(
-            conflict.c.source == FIGHT[0], conflict.c.field == FIGHT[1], conflict.c.source_key == company.fighter_key
-        )
-        .order_by(conflict.c.opened_in)
+def todays_round(run: Run, company: Demo, day: int) -> dict[str, Any]:
+    """What the marketing platform said today about the fighter's e-mail, what its owner says, and our correction."""
+    staged, identity, canonical = (
+        run.tables.staged[FIGHT[0]],
+        run.tables.identity["contact"],
+        run.tables.canonical["contact"],
     )
-    return [
-        {
-            "round": index,
-            "marketing_said": row["claimed"],
-            "owner_says": row["canonical"],
-            "opened_in": row["opened_in"],
-            "closed_in": row["closed_in"],
-        }
-        for index, row in enumerate(read(run, rounds), 1)
-    ]
+    correction = run.tables.correction
+    says, holds = claim(staged, FIGHT[1]), cell(canonical, FIGHT[1])
+    mine = sa.and_(identity.c.source == FIGHT[0], identity.c.source_key == staged.c._key)
+    row = read(
+        run,
+        sa.select(says.value.label("said"), holds.value.label("owner"))
+        .select_from(staged.join(identity, mine).join(canonical, canonical.c.entity_id == identity.c.entity_id))
+        .where(staged.c._key == company.fighter_key),
+    )[0]
+    told = (
+        sa.select(correction.c.state)
+        .where(
+            correction.c.source == FIGHT[0],
+            correction.c.source_key == company.fighter_key,
+            correction.c.field == FIGHT[1],
+        )
+        .order_by(correction.c.proposed_in.desc())
+    )
+    states = read(run, told, 1)
+    return {
+        "day": day,
+        "marketing_says": row["said"],
+        "owner_says": row["owner"],
+        "they": "agree" if row["said"] == row["owner"] else "disagree",
+        "our_correction": states[0]["state"] if states else None,
+    }
 
 
 def _someone(run: Run) -> str:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 import python_calamine as calamine
 
 from sor_pipeline.errors import ExtractRefused
+from sor_pipeline.extract import refusals
 from sor_pipeline.extract.deliveries import Delivery, time_in
 from sor_pipeline.extract.readers import ROW, format_of, reader_of
 from sor_pipeline.extract.readers.content import opened
@@ -59,9 +60,13 @@ def samples(folder: Path, names: list[str]) -> tuple[list[Sample], list[Unreadab
         except OSError as error:
             refused.append(Unreadable(name, f"cannot be opened ({type(error).__name__})"))
     if len(encodings) == 1 and taken:  # plain ASCII is of every encoding: what the others need holds for all
-        encoding = next(iter(encodings))
-        taken = [Sample(s.part, {**s.settings, "encoding": encoding} if "encoding" in s.settings else s.settings, s.sheet) for s in taken]
+        taken = [_in_encoding(sample, next(iter(encodings))) for sample in taken]
     return taken, refused
+
+
+def _in_encoding(sample: Sample, encoding: str) -> Sample:
+    settings = {**sample.settings, "encoding": encoding} if "encoding" in sample.settings else sample.settings
+    return replace(sample, settings=settings)
 
 
 def _sampled(name: str, path: Path, encodings: Counter[str]) -> Iterator[Sample]:
@@ -104,9 +109,7 @@ def _part(delivery: Delivery, settings: Settings) -> Part:
 
 
 def _refused(code: str, name: str, what: str, found: str = "") -> ExtractRefused:
-    from sor_pipeline.extract.refusals import refused
-
-    return refused(code, name, what, found)
+    return refusals.refused(code, name, what, found)
 
 
 def _delimited(delivery: Delivery, encodings: Counter[str]) -> Sample:

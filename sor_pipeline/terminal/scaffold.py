@@ -44,10 +44,14 @@ def draft(folder: Path) -> Draft:
         lines = "\n".join(survey.notes[:20])
         todo = "name the folder that holds the extracts" + (f"; what was found:\n{lines}" if lines else "")
         expected = "at least one CSV, JSON, Parquet or Excel file"
-        raise SorError(Fault("no-extracts", str(folder), "nothing below this folder is an extract", found, expected, todo))
+        raise SorError(
+            Fault("no-extracts", str(folder), "nothing below this folder is an extract", found, expected, todo)
+        )
     guessed = guesses(survey.streams, readable)
-    guessed.remarks.extend(survey.notes)
-    return Draft(written(guessed), survey.notes)
+    lacking = [f"{file}: {why}" for source in guessed.sources.values() for file, why in source.stream.unread]
+    notes = tuple(dict.fromkeys((*survey.notes, *lacking)))
+    guessed.remarks.extend(notes)
+    return Draft(written(guessed), notes)
 
 
 def readable(kind: Kind, texts: Sequence[str]) -> int:

@@ -18,14 +18,31 @@ from sor_pipeline.extract.deliveries import UNFINISHED
 from sor_pipeline.ownership.scaffold.names import free, snake
 from sor_pipeline.ownership.scaffold.nested import opened
 from sor_pipeline.ownership.scaffold.sample import Stream
-from sor_pipeline.ownership.scaffold.words import ENTITIES, SHORT, VENDORS
-from sor_pipeline.terminal.samples import Sample, Unreadable, samples
+from sor_pipeline.ownership.scaffold.words import ENTITIES, SHORT, VENDORS, words
+from sor_pipeline.terminal.samples import Sample, samples
 
-_DATE = r"(?:19|20)\d\d(?P<s>[-_.]?)(?:0[1-9]|1[0-2])(?:(?P=s)(?:0[1-9]|[12]\d|3[01]))?(?:[T_ -]?\d{2}[-_:.]?\d{2}(?:[-_:.]?\d{2})?Z?)?"
-_DATED = re.compile(rf"(?<!\d){_DATE}(?!\d)")
+_DAY = r"(?:19|20)\d\d(?P<s>[-_.]?)(?:0[1-9]|1[0-2])(?:(?P=s)(?:0[1-9]|[12]\d|3[01]))?"
+_CLOCK = r"(?:[T_ -]?\d{2}[-_:.]?\d{2}(?:[-_:.]?\d{2})?Z?)?"
+_DATED = re.compile(rf"(?<!\d){_DAY}{_CLOCK}(?!\d)")
 _NUMBERED = re.compile(r"(?<=[-_. ])\d+(?=\.)|(?<=[-_. ]part)[-_]?\d+(?=\.)")
-_NOT_EXTRACTS = (".yaml", ".yml", ".md", ".py", ".sql", ".toml", ".lock", ".html", ".pdf", ".png", ".jpg", ".log", ".duckdb", ".wal")
-_ENDS = frozenset("csv tsv tab txt json jsonl ndjson parquet pq xlsx xlsm xlsb xls ods gz zst".split())
+_NOT_EXTRACTS = (
+    ".yaml",
+    ".yml",
+    ".md",
+    ".py",
+    ".sql",
+    ".toml",
+    ".lock",
+    ".html",
+    ".pdf",
+    ".png",
+    ".jpg",
+    ".log",
+    ".duckdb",
+    ".wal",
+)
+_ENDS = words("csv tsv tab txt json jsonl ndjson parquet pq xlsx xlsm xlsb xls ods gz zst")
+_OTHERWISE = "delimiter, encoding or place of the header differ from those of the newest file"
 _FEWEST = 3
 _KEPT_PARTS = 6
 
@@ -69,7 +86,8 @@ def _numbered(groups: dict[str, list[str]]) -> dict[str, list[str]]:
         alike[_NUMBERED.sub("*", pattern)].append(pattern)
     merged: dict[str, list[str]] = {}
     for wide, patterns in alike.items():
-        chosen = {wide: patterns} if len(patterns) > 1 and wide not in patterns else {pattern: [pattern] for pattern in patterns}
+        together = len(patterns) > 1 and wide not in patterns
+        chosen = {wide: patterns} if together else {pattern: [pattern] for pattern in patterns}
         for pattern, parts in chosen.items():
             merged[re.sub(r"\*(?:[-_. ]?\*)+", "*", pattern)] = sorted(name for part in parts for name in groups[part])
     return dict(sorted(merged.items()))
@@ -87,20 +105,21 @@ class _Systems:
             by_folder[str(path.parent)].add(_stem(path))
         for place, stems in by_folder.items():
             first = {stem.split("_")[0] for stem in stems}
-            if len(stems) >= _FEWEST and len(first) == 1 and all("_" in stem for stem in stems) and not first & set(ENTITIES):
+            several = len(stems) >= _FEWEST and all("_" in stem for stem in stems)
+            if several and len(first) == 1 and not first & set(ENTITIES):
                 self._shared[place] = first.pop()
 
     def of(self, pattern: str) -> tuple[str, str]:
         path = PurePosixPath(pattern)
         folders = [part for part in path.parts[:-1] if part.strip("*-_. ")]
-        words = _stem(path).split("_")
-        if not folders and len(words) > 1 and SHORT.get(words[0], words[0]) in VENDORS:
-            return SHORT.get(words[0], words[0]), "_".join(words[1:])
+        said = _stem(path).split("_")
+        if not folders and len(said) > 1 and SHORT.get(said[0], said[0]) in VENDORS:
+            return SHORT.get(said[0], said[0]), snake(_without_noise("_".join(said[1:])), 34, "stream")
         system = snake(folders[0], 24, "system") if folders else self._home
         system = SHORT.get(system, system)
-        if len(words) > 1 and words[0] in {system, self._shared.get(str(path.parent), "")}:
-            words = words[1:]
-        name = "_".join([*(snake(part, 20) for part in folders[1:]), *words])
+        if len(said) > 1 and {SHORT.get(said[0], said[0]), said[0]} & {system, self._shared.get(str(path.parent), "")}:
+            said = said[1:]
+        name = "_".join([*(snake(part, 20) for part in folders[1:]), *said])
         return system, snake(_without_noise(name), 34, "stream")
 
 
@@ -119,7 +138,9 @@ def _without_noise(name: str) -> str:
     return name
 
 
-def _streams(folder: Path, pattern: str, names: list[str], system: str, stream: str, notes: list[str]) -> Iterator[Stream]:
+def _streams(
+    folder: Path, pattern: str, names: list[str], system: str, stream: str, notes: list[str]
+) -> Iterator[Stream]:
     """One stream, or one per sheet, of the files that a pattern matches."""
     files = glob.escape(pattern).replace("[*]", "*") if len(names) > 1 or "*" in pattern else glob.escape(names[0])
     taken, refused = samples(folder, names)
@@ -131,15 +152,20 @@ def _streams(folder: Path, pattern: str, names: list[str], system: str, stream: 
         chosen = [sample for sample in taken if sample.sheet == sheet]
         name = stream if len(sheets) == 1 else snake(f"{stream}_{sheet}", 34)
         settings = chosen[-1].settings
-        other = [Unreadable(s.part.file, "written in another way than the others") for s in chosen if s.settings != settings]
         alike = [sample for sample in chosen if sample.settings == settings]
-        bad = tuple((one.file, one.why) for one in (*refused, *other))
+        other = [sample.part.file for sample in chosen if sample.settings != settings]
+        bad = (*((one.file, one.why) for one in refused), *((file, _OTHERWISE) for file in other))
         notes.extend(f"{file}: {why}" for file, why in bad)
         yield _stream(system, name, files, settings, alike, bad)
 
 
 def _stream(
-    system: str, name: str, files: str, settings: dict[str, str | int], alike: list[Sample], bad: tuple[tuple[str, str], ...]
+    system: str,
+    name: str,
+    files: str,
+    settings: dict[str, str | int],
+    alike: list[Sample],
+    bad: tuple[tuple[str, str], ...],
 ) -> Stream:
     parts = [sample.part for sample in alike]
     if len(parts) > 2 * _KEPT_PARTS:
@@ -167,4 +193,6 @@ def _told_apart(streams: list[Stream]) -> list[Stream]:
 
 def _covers(wide: Stream, narrow: Stream) -> bool:
     """Whether a glob matches the other's files; sheets of one workbook share theirs."""
-    return wide.glob != narrow.glob and "*" in wide.glob and any(fnmatchcase(part.file, wide.glob) for part in narrow.parts)
+    if wide.glob == narrow.glob or "*" not in wide.glob:
+        return False
+    return any(fnmatchcase(part.file, wide.glob) for part in narrow.parts)

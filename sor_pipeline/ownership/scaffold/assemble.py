@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sor_pipeline.ownership.scaffold import fields
-from sor_pipeline.ownership.scaffold.guesses import EntityGuess, Guesses, SourceGuess
+from sor_pipeline.ownership.scaffold.guesses import EntityGuess, FieldGuess, Guesses, SourceGuess
 from sor_pipeline.ownership.scaffold.keys import change_of, deletion_of, delivery_of, key_of
-from sor_pipeline.ownership.scaffold.links import Place, links_of
-from sor_pipeline.ownership.scaffold.names import allowed_entity, bare, entity_of
+from sor_pipeline.ownership.scaffold.links import Place, links_of, same_thing
+from sor_pipeline.ownership.scaffold.names import BY_NAME, allowed_entity, bare, entity_of
 from sor_pipeline.ownership.scaffold.sample import Reads, Stream
 from sor_pipeline.ownership.scaffold.words import CRM, ENGAGEMENT, FIRST_OF
 from sor_pipeline.ownership.source import Mode
@@ -37,10 +38,14 @@ def guesses(streams: Sequence[Stream], reads: Reads) -> Guesses:
 def _sources(streams: Sequence[Stream], reads: Reads) -> dict[str, SourceGuess]:
     told = {s.name: entity_of(s.stream, s.system, {bare(column.name) for column in s.columns}) for s in streams}
     names = {entity for entity, _ in told.values()}
-    places = []
-    for stream in streams:
-        entity = allowed_entity(told[stream.name][0], names)
-        places.append(Place(stream, entity, key_of(stream, entity)))
+    places = [_placed(stream, allowed_entity(told[stream.name][0], names)) for stream in streams]
+    links = links_of(places)
+    for number, place in enumerate(places):
+        known = None if told[place.stream.name][1] != BY_NAME else same_thing(place, links[place.stream.name])
+        if known:
+            places[number] = replace(place, entity=known.entity)
+            why = f"`{known.column}` is a key of {known.target} in every row, none twice"
+            told[place.stream.name] = (known.entity, why)
     links = links_of(places)
     found = {}
     for place in places:
@@ -49,8 +54,18 @@ def _sources(streams: Sequence[Stream], reads: Reads) -> dict[str, SourceGuess]:
         delivery = delivery_of(stream, place.entity, place.key, change, deletion)
         deletion = deletion if delivery.mode is Mode.changes else None
         why = told[stream.name][1]
-        found[stream.name] = SourceGuess(stream, place.entity, why, place.key, change, deletion, delivery, links[stream.name])
+        linked = links[stream.name]
+        found[stream.name] = SourceGuess(stream, place.entity, why, place.key, change, deletion, delivery, linked)
     return found
+
+
+def _placed(stream: Stream, entity: str) -> Place:
+    """The stream with its key; files without the key's columns are set aside."""
+    key = key_of(stream, entity)
+    whole = tuple(part for part in stream.parts if not part.rows or all(name in part.cells for name in key.columns))
+    lacking = [part.file for part in stream.parts if part not in whole]
+    unread = (*stream.unread, *((file, f"lacks the column of the key, {', '.join(key.columns)}") for file in lacking))
+    return Place(replace(stream, parts=whole, unread=unread) if lacking else stream, entity, key)
 
 
 def _entity(entity: str, fed: dict[str, SourceGuess], reads: Reads) -> EntityGuess:
@@ -80,11 +95,12 @@ def _owner(entity: str, fed: dict[str, SourceGuess]) -> tuple[str, str]:
     best = min(columns, key=lambda system: (system not in first, -columns[system], system))
     if len(columns) == 1:
         return best, "nobody else has it"
-    most = f"{columns[best]} columns, {', '.join(f'{name} {columns[name]}' for name in sorted(columns) if name != best)}"
+    others = [f"{name} {columns[name]}" for name in sorted(columns) if name != best]
+    most = f"{columns[best]} columns, {', '.join(others)}"
     return best, f"its trade, and {most}" if best in first else most
 
 
-def _same(entity: str, fed: dict[str, SourceGuess], found: dict[str, fields.FieldGuess]) -> list[tuple[str, str]]:
+def _same(entity: str, fed: dict[str, SourceGuess], found: dict[str, FieldGuess]) -> list[tuple[str, str]]:
     name = _MATCHED.get(entity, "")
     if name not in found or found[name].kind.type != name:
         return []
@@ -93,4 +109,5 @@ def _same(entity: str, fed: dict[str, SourceGuess], found: dict[str, fields.Fiel
 
 
 def _linked(fed: dict[str, SourceGuess]) -> list[tuple[str, str, str]]:
-    return [(f"{name}.{link.column}", link.target, link.why) for name, source in fed.items() for link in source.links if link.same]
+    same = [(name, link) for name, source in fed.items() for link in source.links if link.same]
+    return [(f"{name}.{link.column}", link.target, link.why) for name, link in same]

@@ -6,16 +6,20 @@ Belongs here: names that meet, types that must agree. Does not: owners (`assembl
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from dataclasses import replace
 
 from sor_pipeline.ownership.scaffold.guesses import FieldGuess, MappingGuess, SourceGuess
 from sor_pipeline.ownership.scaffold.kinds import guess
-from sor_pipeline.ownership.scaffold.links import Link
 from sor_pipeline.ownership.scaffold.names import LONGEST, allowed_field, bare, canonical, free, reference, snake
 from sor_pipeline.ownership.scaffold.sample import Column, Kind, Reads
-from sor_pipeline.ownership.scaffold.words import PEOPLE, PERSONAL
+from sor_pipeline.ownership.scaffold.words import FALSE, OTHER_PEOPLE, PEOPLE, PERSONAL, TRUE
 
 _LOADERS = ("_fivetran_", "_airbyte_", "_dlt_", "_sdc_", "_stitch_", "__hevo")
-_WIDER = {frozenset({"integer", "decimal"}): "decimal", frozenset({"date", "timestamp"}): "timestamp", frozenset({"text", "name"}): "name"}
+_WIDER = {
+    frozenset({"integer", "decimal"}): "decimal",
+    frozenset({"date", "timestamp"}): "timestamp",
+    frozenset({"text", "name"}): "name",
+}
 _MOST_SHARED_CODES = 20
 
 
@@ -26,7 +30,7 @@ def map_columns(entity: str, fed: dict[str, SourceGuess], reads: Reads) -> None:
         _refer(entity, source, referred)
     for source in fed.values():
         _map(entity, source, referred, reads)
-    _agree(entity, fed)
+    _agree(fed)
     names = {name for source in fed.values() for name in source.fields}
     for source in fed.values():
         renamed = {allowed_field(name, entity, names): mapping for name, mapping in source.fields.items()}
@@ -34,7 +38,7 @@ def map_columns(entity: str, fed: dict[str, SourceGuess], reads: Reads) -> None:
     if not names:
         source = next(iter(fed.values()))
         column = source.stream.column(source.key.columns[0])
-        source.fields["code"] = MappingGuess(column, Kind(), "the key, for there is nothing else")
+        source.fields["code"] = MappingGuess(column, Kind(), "the key, for there is nothing else", "keys stay text")
 
 
 def _refer(entity: str, source: SourceGuess, referred: dict[str, str]) -> None:
@@ -43,12 +47,13 @@ def _refer(entity: str, source: SourceGuess, referred: dict[str, str]) -> None:
         if link.same:
             continue
         name = reference(link.column, link.entity)
+        if (entity, link.entity) == ("interaction", "contact") and name in OTHER_PEOPLE:
+            name = "contact"
         if referred.get(name, link.entity) != link.entity or name in source.fields:
-            name = snake(f"{name}_{link.entity}") if name in source.fields else free(f"{name}_{link.entity}"[:LONGEST], referred)
-        if name in source.fields:
             name = free(snake(bare(link.column)), {*source.fields, *referred})
         referred[name] = link.entity
-        source.fields[name] = MappingGuess(source.stream.column(link.column), Kind(type="ref"), link.why, link)
+        column = source.stream.column(link.column)
+        source.fields[name] = MappingGuess(column, Kind(type="ref"), link.why, f"keys of {link.entity}", link)
 
 
 def _map(entity: str, source: SourceGuess, referred: dict[str, str], reads: Reads) -> None:
@@ -73,7 +78,8 @@ def _map(entity: str, source: SourceGuess, referred: dict[str, str], reads: Read
         if column.name in given:
             name = given[column.name]
             found = guess(column, name, entity, reads, in_country=in_country)
-            source.fields[name] = MappingGuess(column, found.kind, found.why)
+            why = "its own name" if name == snake(column.name) else "by its name"
+            source.fields[name] = MappingGuess(column, found.kind, why, found.why)
 
 
 def _left_out(source: SourceGuess, column: Column) -> str:
@@ -82,7 +88,8 @@ def _left_out(source: SourceGuess, column: Column) -> str:
         return "the key"
     if source.change and column.name == source.change.column:
         return "the time of the change"
-    if source.deletion and column.name == source.deletion.column:
+    flag = {text.lower() for text in column.texts} <= TRUE | FALSE
+    if source.deletion and column.name == source.deletion.column and flag:
         return "says what is deleted"
     if column.blank:
         return "blank in the sample"
@@ -93,7 +100,7 @@ def _left_out(source: SourceGuess, column: Column) -> str:
     return ""
 
 
-def _agree(entity: str, fed: dict[str, SourceGuess]) -> None:
+def _agree(fed: dict[str, SourceGuess]) -> None:
     """One type per field: a column that cannot be read as the others are gets a field of its own."""
     by_field: dict[str, list[SourceGuess]] = defaultdict(list)
     for source in fed.values():
@@ -105,11 +112,11 @@ def _agree(entity: str, fed: dict[str, SourceGuess]) -> None:
         for source in sources:
             mapping = source.fields[name]
             if _becomes(mapping, kind):
-                source.fields[name] = MappingGuess(mapping.column, _spelt_as(mapping.kind, kind), mapping.why, mapping.link)
+                source.fields[name] = replace(mapping, kind=_spelt_as(mapping.kind, kind))
             else:
                 del source.fields[name]
                 own = free(snake(f"{name}_{source.stream.system}"), {*source.fields, *by_field})
-                source.fields[own] = MappingGuess(mapping.column, mapping.kind, f"{mapping.why}; elsewhere `{name}` is a {kind.type}")
+                source.fields[own] = replace(mapping, why=f"{mapping.why}; elsewhere `{name}` is a {kind.type}")
 
 
 def _common(kinds: list[Kind], mappings: list[MappingGuess]) -> Kind:
@@ -122,7 +129,8 @@ def _common(kinds: list[Kind], mappings: list[MappingGuess]) -> Kind:
             weight[mapping.kind.type] += mapping.column.filled
     types = frozenset(weight)
     if len(types) > 1 and types in _WIDER:
-        return Kind.model_validate({"type": _WIDER[types], "scale": max((k.scale for k in kinds if k.scale), default=None)})
+        scale = max((kind.scale for kind in kinds if kind.scale), default=None)
+        return Kind.model_validate({"type": _WIDER[types], "scale": scale})
     if "text" in types and ("choice" in types or weight["text"] * 2 > weight.total()):
         return Kind()
     best = max((kind for kind in kinds), key=lambda kind: (weight[kind.type], kind.type))
@@ -165,5 +173,5 @@ def fields_of(entity: str, fed: dict[str, SourceGuess]) -> dict[str, FieldGuess]
             personal = entity in PEOPLE and (name in PERSONAL or mapping.kind.type in ("email", "phone"))
             held = [n for n, other in fed.items() if name in other.fields]
             others = f"; {len(held)} sources" if len(held) > 1 else ""
-            found[name] = FieldGuess(mapping.kind, f"{mapping.why if mapping.kind.type != 'ref' else 'keys of ' + str(to)}{others}", to, personal)
+            found[name] = FieldGuess(mapping.kind, f"{mapping.kind_why}{others}", to, personal)
     return found

@@ -14,11 +14,12 @@ from sor_pipeline.ownership.scaffold.sample import Column, Kind, Stream
 
 @dataclass
 class MappingGuess:
-    """A column mapped to a field; `link` where it holds another record's key."""
+    """A column mapped to a field: why to this one, why of this kind; `link` where it holds another record's key."""
 
     column: Column
     kind: Kind
     why: str
+    kind_why: str
     link: Link | None = None
 
 

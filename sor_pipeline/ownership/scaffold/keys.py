@@ -62,11 +62,14 @@ class Delivery:
 def key_of(stream: Stream, entity: str) -> Key:
     """A unique column, the likeliest name first; else two or three together; else what comes nearest."""
     usable = [column for column in stream.columns if _everywhere(column, stream) and len(column.name) <= 200]
-    ranked = sorted(usable, key=lambda column: _rank(column, stream, entity))
+    ranked = sorted(usable or stream.columns, key=lambda column: _rank(column, stream, entity))
     if not stream.rows:
-        first = ranked[0].name if ranked else stream.columns[0].name
-        return Key((first,), "by its name; the sample has no rows", False)
+        return Key((ranked[0].name,), "by its name; the sample has no rows", False)
+    days = [column for column in ranked if _one_day_per_file(column)]
     for column in ranked:
+        if column.unique and days and _rank(column, stream, entity) < 6:
+            both = (column.name, days[0].name)
+            return Key(both, f"unique in each file, and each file is of one `{days[0].name}`", True)
         if column.unique and _rank(column, stream, entity) < 6:
             return Key((column.name,), f"unique in {column.distinct:,} of {column.rows:,} rows", True)
     near = [c for c in ranked if _rank(c, stream, entity) < 3 and c.rows and c.distinct >= 0.95 * c.rows]
@@ -75,18 +78,27 @@ def key_of(stream: Stream, entity: str) -> Key:
     return _joined(stream, [column for column in ranked if column.filled == column.rows][:_MANY], ranked)
 
 
+def _one_day_per_file(column: Column) -> bool:
+    """A day that is the same in a whole file and differs between files: the rows are of that day."""
+    if bare(column.name) not in ("day", "date", "week", "month", "period", "report_date", "as_of", "as_of_date"):
+        return False
+    firsts = [cells[0] for cells in column.parts if cells]
+    return len(set(firsts)) > 1 and all(len(set(cells)) <= 1 for cells in column.parts)
+
+
 def _everywhere(column: Column, stream: Stream) -> bool:
     """Whether most files have it: a file with a wrong header must not cost the key."""
-    return len(column.parts) * 2 > len(stream.parts) or not stream.parts
+    return len(column.parts) * 2 > sum(bool(part.cells) for part in stream.parts)
 
 
 def _rank(column: Column, stream: Stream, entity: str) -> int:
     """The likelier the name of a key, the less."""
     name = bare(column.name)
-    words = {*stream_words(stream.stream, stream.system), "_".join(stream_words(stream.stream, stream.system)), entity}
+    words = stream_words(stream.stream, stream.system)
+    own = {"_".join(words), entity, *words, *map(singular, words)}
     if name == "id":
         return 0
-    if name in {f"{word}_{end}" for word in words | {singular(w) for w in words} for end in ("id", "number", "key", "no", "uuid")}:
+    if name in {f"{word}_{end}" for word in own for end in ("id", "number", "key", "no", "uuid")}:
         return 1
     if name in ("uuid", "guid", "key", "number", "unique_id", "record_id", "row_id"):
         return 2
@@ -107,8 +119,9 @@ def _joined(stream: Stream, filled: list[Column], ranked: list[Column]) -> Key:
         for chosen in combinations(filled, size):
             distinct, rows = _together(stream, chosen)
             if distinct == rows:
-                return Key(tuple(column.name for column in chosen), f"together unique in {distinct:,} of {rows:,} rows", True)
-    best = max(filled or ranked, key=lambda column: (column.distinct, -_rank(column, stream, "")))
+                return Key(tuple(c.name for c in chosen), f"together unique in {distinct:,} of {rows:,} rows", True)
+    ranks = {column.name: _rank(column, stream, "") for column in ranked}
+    best = max(filled or ranked, key=lambda column: (ranks[column.name] < 4, column.distinct, -ranks[column.name]))
     why = f"NOT unique: {best.distinct:,} different texts in {best.rows:,} rows; name the right column, or several"
     return Key((best.name,), why, False)
 
@@ -155,7 +168,8 @@ def deletion_of(stream: Stream, key: Key) -> Deletion | None:
     for column in stream.columns:
         gone = sorted(text for text in column.texts if text.lower() in GONE)
         if gone and bare(column.name).rpartition("_")[2] in ("status", "state") and len(column.texts) <= 20:
-            return Deletion(column.name, tuple(gone), f"codes that mean deleted, in {sum(column.counts[t] for t in gone):,} rows")
+            count = sum(column.counts[text] for text in gone)
+            return Deletion(column.name, tuple(gone), f"codes that mean deleted, in {count:,} rows")
     return None
 
 
@@ -177,11 +191,12 @@ def delivery_of(stream: Stream, entity: str, key: Key, change: Change | None, de
 
 
 def _kept(stream: Stream, key: Key) -> float | None:
-    """Share of a dated file's keys that the next one repeats, in the middle of all pairs; None where nothing shows it."""
+    """Share of a dated file's keys that the next one repeats, the median of all pairs; None where nothing shows it."""
     dated = [p for p in stream.parts if p.at and p.rows and all(c in p.cells for c in key.columns)]
     dated.sort(key=lambda part: (part.at, part.file))
     keys = [set(zip(*(part.cells[c] for c in key.columns), strict=True)) for part in dated]
-    moved = [(a, b) for (a, x), (b, y) in pairwise(zip(keys, dated, strict=True)) if x.at != y.at and not (x.cut or y.cut)]
+    pairs = pairwise(zip(keys, dated, strict=True))
+    moved = [(a, b) for (a, x), (b, y) in pairs if x.at != y.at and not (x.cut or y.cut)]
     return median(len(a & b) / len(a) for a, b in moved) if moved else None
 
 
@@ -195,5 +210,5 @@ def _rhythm(stream: Stream) -> str:
 
 def spelt(kind: Kind) -> dict[str, object]:
     """The parts of a kind that a mapping says."""
-    said = {"format": kind.format, "decimal_mark": kind.decimal_mark, "true_texts": kind.true_texts, "false_texts": kind.false_texts}
-    return {name: value for name, value in said.items() if value}
+    names = ("format", "decimal_mark", "true_texts", "false_texts")
+    return {name: value for name in names if (value := getattr(kind, name))}

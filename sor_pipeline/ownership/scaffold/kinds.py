@@ -22,6 +22,7 @@ from sor_pipeline.ownership.scaffold.words import (
     PEOPLE,
     PROSE,
     TRUE,
+    words,
 )
 
 ENOUGH = 0.9
@@ -33,12 +34,24 @@ _REGIONS = ("US", "GB", "DE", "FR", "NL", "ES", "IT", "AU", "CA", "IN", "BR", "C
 _WHOLE = re.compile(r"-?\d{1,18}")
 _POINT = re.compile(r"-?(?:\d{1,3}(?:,\d{3})+|\d*)\.(\d{1,9})|-?\d{1,3}(?:,\d{3})+")
 _COMMA = re.compile(r"-?(?:\d{1,3}(?:\.\d{3})+|\d*),(\d{1,9})|-?\d{1,3}(?:\.\d{3})+")
+_CODE = re.compile(r"[a-z][a-z0-9_-]{1,29}")
 _PADDED = re.compile(r"-?0\d+")
 _EPOCH_S, _EPOCH_MS = re.compile(r"[12]\d{9}"), re.compile(r"[12]\d{12}")
-_DAY_FORMATS = ("%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%Y/%m/%d", "%d-%m-%Y", "%Y%m%d", "%d %b %Y", "%b %d, %Y", "%B %d, %Y", "%m/%d/%y")
+_DAY_FORMATS = (
+    "%m/%d/%Y",
+    "%d/%m/%Y",
+    "%d.%m.%Y",
+    "%Y/%m/%d",
+    "%d-%m-%Y",
+    "%Y%m%d",
+    "%d %b %Y",
+    "%b %d, %Y",
+    "%B %d, %Y",
+    "%m/%d/%y",
+)
 _CLOCKS = ("%H:%M:%S", "%H:%M", "%I:%M %p", "%I:%M:%S %p", "%H:%M:%S.%f")
 _DATED = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|\d{8}|\b\d{1,2} [A-Za-z]{3}|[A-Za-z]{3,9} \d{1,2}, \d{4}")
-_TIMELY = frozenset("at on date time timestamp created updated modified start end since until changed day month".split())
+_TIMELY = words("at on date time timestamp created updated modified start end since until changed day month")
 
 
 @dataclass(frozen=True)
@@ -53,9 +66,17 @@ def guess(column: Column, name: str, entity: str, reads: Reads, *, in_country: b
     """The kind of a column whose canonical name is `name`; text where nothing else reads."""
     if not column.texts:
         return Guess(Kind(), "nothing but blanks and placeholders in the sample")
-    words = [*bare(column.name).split("_"), *name.split("_")]
-    judge = _Judge(column, words, name, entity, reads)
-    steps = (judge.nested, judge.contact, judge.web, lambda: judge.place(in_country), judge.boolean, judge.time, judge.number, judge.choice)
+    judge = _Judge(column, [*bare(column.name).split("_"), *name.split("_")], name, entity, reads)
+    steps = (
+        judge.nested,
+        judge.contact,
+        judge.web,
+        lambda: judge.place(in_country),
+        judge.boolean,
+        judge.time,
+        judge.choice,
+        judge.number,
+    )
     return next((found for step in steps if (found := step())), None) or judge.words_only()
 
 
@@ -70,8 +91,10 @@ class _Judge:
         if all(text.startswith("[") for text in self._texts):
             parsed = [_parsed(text) for text in self._texts]
             if all(isinstance(value, list) for value in parsed):
-                flat = all(not isinstance(item, list | dict) for value in parsed if isinstance(value, list) for item in value)
-                return Guess(Kind(type="list", of="text"), "JSON arrays") if flat else Guess(Kind(type="json"), "JSON arrays of objects")
+                items = [item for value in parsed if isinstance(value, list) for item in value]
+                if any(isinstance(item, list | dict) for item in items):
+                    return Guess(Kind(type="json"), "JSON arrays of objects")
+                return Guess(Kind(type="list", of="text"), "JSON arrays")
         if all(text.startswith("{") for text in self._texts) and self._fits(Kind(type="json")):
             return Guess(Kind(type="json"), "JSON objects")
         return None
@@ -89,11 +112,12 @@ class _Judge:
         local = any(not text.startswith(("+", "00")) for text in self._texts)
         tried = [Kind(type="phone", region=region) for region in (_REGIONS if local else (None,))]
         best = max(tried, key=self._share)
-        where = f"region {best.region} reads most of those without country code" if best.region else "all with country code"
+        where = f"region {best.region} where no country is written" if best.region else "all with country code"
         return self._if_reads(best, where, 0.6)
 
     def web(self) -> Guess | None:
-        if all(text.startswith(("http://", "https://")) for text in self._texts) or self._named("url", "website", "homepage"):
+        absolute = all(text.startswith(("http://", "https://")) for text in self._texts)
+        if absolute or self._named("url", "website", "homepage"):
             return self._if_reads(Kind(type="url"), "addresses of pages")
         return self._if_reads(Kind(type="domain"), "host names") if self._named("domain") else None
 
@@ -125,7 +149,7 @@ class _Judge:
 
     def time(self) -> Guess | None:
         if self._every(_EPOCH_S) or self._every(_EPOCH_MS):
-            if not set(self._words) & _TIMELY or self._is_id():
+            if not set(self._words) & _TIMELY or self._named_id():
                 return None
             kind = Kind(type="timestamp", format="epoch_s" if self._every(_EPOCH_S) else "epoch_ms")
             return self._if_reads(kind, "digits of a Unix time")
@@ -142,7 +166,10 @@ class _Judge:
 
     def _formatted(self) -> Guess | None:
         days = [Kind(type="date", format=form) for form in _DAY_FORMATS]
-        times = [Kind(type="timestamp", format=f"{day}{between}{clock}") for day in ("%Y-%m-%d", *_DAY_FORMATS) for clock in _CLOCKS for between in (" ", "T")]
+        forms = [
+            f"{day}{between}{clock}" for day in ("%Y-%m-%d", *_DAY_FORMATS) for clock in _CLOCKS for between in " T"
+        ]
+        times = [Kind(type="timestamp", format=form) for form in forms]
         fits = [kind for kind in (*days, *times) if self._fits(kind)]
         if not fits:
             return None
@@ -154,7 +181,7 @@ class _Judge:
         if self._is_id() or any(_PADDED.fullmatch(text) for text in self._texts):
             return None
         if self._every(_WHOLE):
-            if {self._name.rpartition("_")[2], bare(self._column.name).rpartition("_")[2]} & MONEY:
+            if self._last() & MONEY:
                 return self._if_reads(Kind(type="decimal"), "whole numbers so far, an amount by its name")
             return self._if_reads(Kind(type="integer"), "whole numbers")
         for mark, shape in ((".", _POINT), (",", _COMMA)):
@@ -162,29 +189,40 @@ class _Judge:
             whole = sum(bool(_WHOLE.fullmatch(text)) for text in self._texts)
             if found and len(found) + whole >= ENOUGH * len(self._texts):
                 scale = max(len(match[1] or "") for match in found)
-                kind = Kind(type="decimal", decimal_mark=None if mark == "." else ",", scale=scale if scale > 2 else None)
-                return self._if_reads(kind, f"numbers of up to {scale} digits after the {'point' if mark == '.' else 'comma'}")
+                kind = Kind(
+                    type="decimal", decimal_mark=None if mark == "." else ",", scale=scale if scale > 2 else None
+                )
+                return self._if_reads(
+                    kind, f"numbers of up to {scale} digits after the {'point' if mark == '.' else 'comma'}"
+                )
         return None
 
     def _is_id(self) -> bool:
         """Digits that name something: by the column's name, or because no two rows share them and they are long."""
-        last = {self._name.rpartition("_")[2], bare(self._column.name).rpartition("_")[2]}
-        if last & IDS or self._column.name.endswith(("Id", "ID")):
-            return True
-        return self._column.unique and self._column.rows >= 20 and all(len(text) >= 7 and text.isdigit() for text in self._texts)
+        return self._named_id() or (
+            self._column.unique
+            and self._column.rows >= 20
+            and all(len(text) >= 7 and text.isdigit() for text in self._texts)
+        )
+
+    def _named_id(self) -> bool:
+        return bool(self._last() & IDS) or self._column.name.endswith(("Id", "ID"))
+
+    def _last(self) -> set[str]:
+        """The last word of the field's and of the column's name: what the thing is."""
+        return {self._name.rpartition("_")[2], bare(self._column.name).rpartition("_")[2]}
 
     def choice(self) -> Guess | None:
         codes = sorted(self._column.counts)
-        last = {self._name.rpartition("_")[2], bare(self._column.name).rpartition("_")[2]}
-        if len(codes) > MOST_CODES or last & PROSE or self._is_id() or any(len(code) > 40 for code in codes):
+        last = self._last()
+        if not 2 <= len(codes) <= MOST_CODES or last & PROSE or self._is_id() or any(len(code) > 40 for code in codes):
             return None
         often = self._column.filled
         coded = bool(last & CODED) and often >= 2 * len(codes) and often >= 4
-        plain = often >= 30 and often >= 10 * len(codes) and all(re.fullmatch(r"[a-z0-9_-]{2,30}", code) for code in codes)
-        if not (coded or plain) or any(_WHOLE.fullmatch(code) for code in codes) != all(_WHOLE.fullmatch(code) for code in codes):
+        plain = often >= 30 and often >= 10 * len(codes) and all(_CODE.fullmatch(code) for code in codes)
+        if not (coded or plain) or len({bool(_WHOLE.fullmatch(code)) for code in codes}) > 1:
             return None
-        kind = Kind(type="choice", of=tuple(codes))
-        return self._if_reads(kind, f"{len(codes)} different texts in {often:,} cells")
+        return Guess(Kind(type="choice", of=tuple(codes)), f"{len(codes)} different texts in {often:,} cells")
 
     def words_only(self) -> Guess:
         if self._name in ("first_name", "last_name", "full_name", "middle_name") and self._entity in PEOPLE:
@@ -195,10 +233,15 @@ class _Judge:
             return Guess(Kind(), "digits that name something stay text")
         if any(_PADDED.fullmatch(text) for text in self._texts) and self._every(_WHOLE):
             return Guess(Kind(), "leading zeros: stays text")
-        return Guess(Kind(), "nothing narrower reads" if self._named("email", "phone", "country", "url", "domain") else "text")
+        return Guess(
+            Kind(),
+            "nothing narrower reads" if self._named("email", "phone", "country", "url", "domain") else "any text",
+        )
 
     def _named(self, *words: str) -> bool:
-        return any(word in words for word in self._words) or any(self._name.endswith(word) for word in words if len(word) > 4)
+        return any(word in words for word in self._words) or any(
+            self._name.endswith(word) for word in words if len(word) > 4
+        )
 
     def _every(self, shape: re.Pattern[str]) -> bool:
         return all(shape.fullmatch(text) for text in self._texts)

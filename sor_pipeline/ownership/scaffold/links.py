@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from sor_pipeline.ownership.scaffold.keys import Key
 from sor_pipeline.ownership.scaffold.names import bare, singular, stream_words
 from sor_pipeline.ownership.scaffold.sample import Column, Stream
-from sor_pipeline.ownership.scaffold.words import CRM, ENTITIES, HR
+from sor_pipeline.ownership.scaffold.words import ABOVE, CRM, ENTITIES, HR
+
+_KNOWN = ("contact", "account", "deal", "employee")
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Link:
     entity: str
     same: bool
     why: str
+    certain: bool = True
 
 
 def links_of(places: Sequence[Place]) -> dict[str, tuple[Link, ...]]:
@@ -44,6 +47,15 @@ def links_of(places: Sequence[Place]) -> dict[str, tuple[Link, ...]]:
             for text in place.stream.column(place.key.columns[0]).texts:
                 holders[text].add(name)
     return {name: tuple(_links(place, named, holders)) for name, place in named.items()}
+
+
+def same_thing(place: Place, links: Sequence[Link]) -> Link | None:
+    """The link by which a stream of unknown things tells of known ones: a key of theirs in each row, none twice."""
+    for link in links:
+        column = place.stream.column(link.column)
+        if link.entity in _KNOWN and column.unique and column.rows >= 5 and link.certain:
+            return link
+    return None
 
 
 def _mailboxes(place: Place) -> bool:
@@ -66,6 +78,7 @@ def _best(place: Place, column: Column, named: Mapping[str, Place], holders: Map
     ranked = []
     for name, count in hits.items():
         share, mentioned = count / len(column.texts), _mentions(column, named[name])
+        mentioned = mentioned or (name == place.stream.name and bool(ABOVE & set(bare(column.name).split("_"))))
         if (mentioned and share >= 0.5) or (share >= 0.9 and count >= 3 and _specific(column.texts)):
             near = name == place.stream.name or named[name].stream.system == place.stream.system
             ranked.append((mentioned, round(share, 1), near, name == place.stream.name, name))
@@ -88,11 +101,20 @@ def _by_name(place: Place, column: Column, named: Mapping[str, Place]) -> Link |
     if base == name:
         return None
     own = [other for other in named.values() if other.stream.system == place.stream.system and other is not place]
-    fits = [o for o in own if base == "_".join(stream_words(o.stream.stream, o.stream.system)) and len(o.key.columns) == 1]
+    fits = [
+        o for o in own if base == "_".join(stream_words(o.stream.stream, o.stream.system)) and len(o.key.columns) == 1
+    ]
     fits = fits or [o for o in own if ENTITIES.get(base) == o.entity and base == o.entity and len(o.key.columns) == 1]
     if len(fits) != 1 or fits[0].entity == place.entity:
         return None
-    return Link(column.name, fits[0].stream.name, fits[0].entity, False, "by its name only: no text was seen among its keys")
+    return Link(
+        column.name,
+        fits[0].stream.name,
+        fits[0].entity,
+        False,
+        "by its name only: no text was seen among its keys",
+        False,
+    )
 
 
 def _mentions(column: Column, target: Place) -> bool:

@@ -16,12 +16,14 @@ from sor_pipeline.ownership.scaffold.words import (
     HAPPENS,
     JUNCTIONS,
     NOISE,
+    OF_ENTITY,
     PREFIXES,
     SYNONYMS,
     TITLES,
 )
 
 LONGEST = 40
+BY_NAME = "by its name: rename it, or merge it into another entity"
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _VENDOR_END = re.compile(r"_c$")
 _REF_END = re.compile(r"(?<=.)_(?:id|ids|uuid|key|no|number|num|nr|ref|external_id)$")
@@ -80,13 +82,16 @@ def entity_of(stream: str, system: str, columns: Collection[str]) -> tuple[str, 
     if name == "customer":
         found = COMPANYISH & {part for column in columns for part in (column, *column.split("_"))}
         kind = "account" if found else "contact"
-        return kind, f"customers with {', '.join(sorted(found)[:3])}" if found else "customers without a company's columns"
+        return (
+            kind,
+            f"customers with {', '.join(sorted(found)[:3])}" if found else "customers without a company's columns",
+        )
     if name in ENTITIES:
         return ENTITIES[name], f"{stream} are {ENTITIES[name]}s" if ENTITIES[name] != name else "by its name"
     if HAPPENS & {singular(word) for word in words} and words[-1] not in JUNCTIONS:
         happens = sorted(HAPPENS & {singular(word) for word in words})[0]
         return "interaction", f"`{happens}` in its name: something that happened"
-    return snake(name, stem="entity"), "by its name: rename it, or merge it into another entity"
+    return snake(name, stem="entity"), BY_NAME
 
 
 def allowed_entity(name: str, others: Collection[str]) -> str:
@@ -114,11 +119,8 @@ def canonical(column: str, entity: str) -> str:
     name = bare(column)
     own = name.removeprefix(f"{entity}_")
     name = own if own and own[0].isalpha() and own not in ("id", "key") else name
-    if name == "title" and entity in ("contact", "employee"):
-        name = "job_title"
-    if name == "name" and entity in ("contact", "employee"):
-        name = "full_name"
-    return SYNONYMS.get(name, name)[:LONGEST].strip("_")
+    name = "name" if name == entity else SYNONYMS.get(name, name)
+    return OF_ENTITY.get(entity, {}).get(name, name)[:LONGEST].strip("_")
 
 
 def reference(column: str, target: str) -> str:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./%-]*(?: [A-Za-z0-9_./-]+)*")
-_RESERVED = frozenset("y n yes no true false on off null nan inf none".split())
+_RESERVED = frozenset(["y", "n", "yes", "no", "true", "false", "on", "off", "null", "nan", "inf", "none"])
 _ESCAPED = re.compile("[\x00-\x1f\x7f-\x9f\xad\u2028\u2029\u200b-\u200f\u202a-\u202e\ufeff\ud800-\udfff\ufffe\uffff]")
 _LONGEST_REMARK = 150
 

@@ -74,7 +74,7 @@ class Column:
 
     @cached_property
     def distinct(self) -> int:
-        """Distinct texts within each part, summed: equals `rows` where the column is filled and unique in every file."""
+        """Distinct texts within each part, summed: as many as `rows` where each file is filled and unique."""
         return sum(len(set(cells) - {""}) for cells in self.parts)
 
     @property

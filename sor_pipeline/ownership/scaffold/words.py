@@ -6,24 +6,45 @@ Belongs here: names of vendors, entities, fields as they are met in exports. Doe
 from __future__ import annotations
 
 
+def words(text: str) -> frozenset[str]:
+    """The words of a text."""
+    return frozenset(text.split())
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
 def _inverted(lists: dict[str, str]) -> dict[str, str]:
-    return {word: name for name, words in lists.items() for word in words.split()}
+    return {word: name for name, said in lists.items() for word in said.split()}
 
 
-CRM = frozenset("hubspot salesforce pipedrive dynamics zoho zohocrm copper attio freshsales sugarcrm close crm".split())
-HR = frozenset("bamboohr workday personio hibob rippling adp gusto successfactors factorial deel hr hris".split())
-BILLING = frozenset("stripe chargebee recurly zuora paddle quickbooks xero netsuite sap billing finance erp".split())
-DESK = frozenset("zendesk freshdesk intercom front helpscout gorgias jira servicenow kustomer helpdesk support".split())
-ENGAGEMENT = frozenset(
-    "mailchimp marketo zendesk intercom aircall amplitude mixpanel segment klaviyo braze pardot iterable freshdesk front "
-    "gorgias helpscout twilio dialpad ringcentral outreach salesloft eloqua activecampaign brevo sendgrid customerio drift "
-    "posthog heap pendo kustomer gong calendly typeform".split()
+CRM = words("hubspot salesforce pipedrive dynamics zoho zohocrm copper attio freshsales sugarcrm close crm")
+HR = words("bamboohr workday personio hibob rippling adp gusto successfactors factorial deel hr hris")
+BILLING = words("stripe chargebee recurly zuora paddle quickbooks xero netsuite sap billing finance erp")
+DESK = words("zendesk freshdesk intercom front helpscout gorgias jira servicenow kustomer helpdesk support")
+ENGAGEMENT = words(
+    "mailchimp marketo zendesk intercom aircall amplitude mixpanel segment klaviyo braze pardot iterable freshdesk "
+    "front gorgias helpscout twilio dialpad ringcentral outreach salesloft eloqua activecampaign brevo sendgrid "
+    "customerio drift posthog heap pendo kustomer gong calendly typeform"
 )
 VENDORS = CRM | HR | BILLING | DESK | ENGAGEMENT
 SHORT = {"sf": "salesforce", "sfdc": "salesforce", "hs": "hubspot", "mc": "mailchimp", "zd": "zendesk"}
-TITLES = {"hubspot": "HubSpot", "bamboohr": "BambooHR", "mailchimp": "Mailchimp", "quickbooks": "QuickBooks", "netsuite": "NetSuite"}
+TITLES = {
+    "hubspot": "HubSpot",
+    "bamboohr": "BambooHR",
+    "mailchimp": "Mailchimp",
+    "quickbooks": "QuickBooks",
+    "netsuite": "NetSuite",
+}
 
-FIRST_OF = {"employee": HR, "subscription": BILLING, "invoice": BILLING, "ticket": DESK, "product_usage": frozenset[str]()}
+FIRST_OF = {
+    "employee": HR,
+    "subscription": BILLING,
+    "invoice": BILLING,
+    "ticket": DESK,
+    "product_usage": frozenset[str](),
+}
 """Whose word counts first for an entity; the CRM's for all others."""
 
 ENTITIES = _inverted(
@@ -38,12 +59,15 @@ ENTITIES = _inverted(
         "product_usage": "usage",
     }
 )
-COMPANYISH = frozenset("company domain website industry vat_id tax_id delinquent balance address line1 account_balance".split())
+COMPANYISH = words("company domain website industry vat_id tax_id delinquent balance address line1 account_balance")
 """Columns by which a `customer` is a company, not a person."""
-HAPPENS = frozenset("event activity call interaction engagement".split())
+HAPPENS = words("event activity call interaction engagement")
 """A stream with one of these words holds events, whatever the other words are."""
-JUNCTIONS = frozenset("contact company deal account organization ticket user member".split())
-NOISE = frozenset("data export exports report dump extract extracts full all daily weekly snapshot delta latest table tbl".split())
+JUNCTIONS = words("contact company deal account organization ticket user member")
+NOISE = words(
+    "data export exports report dump extract extracts full all daily weekly snapshot delta latest table tbl "
+    "postgres databricks snowflake bigquery redshift"
+)
 
 PREFIXES = ("properties_", "property_", "merge_fields_", "attributes_", "hs_", "custom_fields_", "address_", "cf_")
 """What vendors put before a field's name."""
@@ -53,7 +77,7 @@ SYNONYMS = _inverted(
         "first_name": "firstname given_name givenname fname forename first",
         "last_name": "lastname surname family_name familyname lname last",
         "full_name": "fullname display_name displayname",
-        "phone": "phone_number phonenumber telephone tel work_phone business_phone primary_phone phone_work telephone_number",
+        "phone": "phone_number phonenumber telephone tel work_phone business_phone primary_phone phone_work",
         "mobile_phone": "mobile mobilephone cell cell_phone cellphone mobile_number",
         "job_title": "jobtitle position job_position",
         "street": "address line1 line_1 street_address address1 address_1 address_line_1 address_line1 streetaddress",
@@ -78,25 +102,44 @@ SYNONYMS = _inverted(
         "tags": "labels",
     }
 )
-PERSONAL = frozenset(
+OF_ENTITY = {
+    "interaction": _inverted(
+        {
+            "happened_at": "timestamp started started_at created_at occurred_at event_time event_date start_time time "
+            "sent_at activity_date",
+            "subject": "ticket_subject campaign_title title",
+        }
+    ),
+    "account": {"details": "description"},
+    "contact": {"title": "job_title", "name": "full_name"},
+    "employee": {"title": "job_title", "name": "full_name"},
+}
+"""What a name means in one entity only."""
+OTHER_PEOPLE = words("author user lead person recipient member subscriber visitor")
+"""Names under which an interaction refers to its contact."""
+ABOVE = words("manager parent reporting reports supervisor")
+"""Words of columns that refer to another record of the same source."""
+PERSONAL = words(
     "email first_name last_name full_name phone mobile_phone fax street street_2 postal_code birthday birth_date "
-    "date_of_birth gender salutation middle_name nickname signature ssn salary notes hired_on".split()
+    "date_of_birth gender salutation middle_name nickname signature ssn salary notes hired_on"
 )
 PEOPLE = frozenset({"contact", "employee"})
 
-CHANGED = (
-    "updated_at lastmodifieddate last_modified_date last_modified_at modified_at last_modified last_updated last_updated_at "
-    "last_changed updated modified modified_date modified_on modified_time update_time updated_date updated_on "
-    "date_updated date_modified changed_at last_update last_edited last_edited_time system_modstamp systemmodstamp "
-    "_fivetran_synced _synced_at fivetran_synced"
-).split()
+CHANGED = _listed(
+    "updated_at lastmodifieddate last_modified_date last_modified_at modified_at last_modified last_updated "
+    "last_updated_at last_changed updated modified modified_date modified_on modified_time update_time "
+    "updated_date updated_on date_updated date_modified changed_at last_update last_edited last_edited_time "
+    "system_modstamp systemmodstamp _fivetran_synced _synced_at fivetran_synced"
+)
 """Names of the time of the last change, the best first."""
-DELETED = "is_deleted deleted _fivetran_deleted fivetran_deleted _is_deleted deleted_flag archived is_archived trashed".split()
-LIVES = "_fivetran_active fivetran_active active is_active".split()
-GONE = frozenset("deleted archived removed trashed".split())
+DELETED = _listed(
+    "is_deleted deleted _fivetran_deleted fivetran_deleted _is_deleted deleted_flag archived is_archived trashed"
+)
+LIVES = _listed("_fivetran_active fivetran_active active is_active")
+GONE = words("deleted archived removed trashed")
 """Codes of a status that mean deleted."""
-TRUE = frozenset("true t yes y 1".split())
-FALSE = frozenset("false f no n 0".split())
+TRUE = words("true t yes y 1")
+FALSE = words("false f no n 0")
 PAIRS = (
     ("active", "inactive"),
     ("enabled", "disabled"),
@@ -109,18 +152,21 @@ PAIRS = (
     ("wahr", "falsch"),
 )
 """Spellings of true and false that are not the usual ones."""
-FLAGS = frozenset("is has can opt opted active deleted archived verified consent subscribed unsubscribed suspended enabled bool flag livemode".split())
+FLAGS = words(
+    "is has can opt opted active deleted archived verified consent subscribed unsubscribed suspended "
+    "enabled flag livemode"
+)
 """A column with one of these words and nothing but 0 and 1 is a boolean."""
-CODED = frozenset(
-    "status stage type kind role priority tier segment channel action direction category level phase severity gender plan "
-    "lifecyclestage leadstatus frequency interval state territory nickname".split()
+CODED = words(
+    "status stage type kind role priority tier segment channel action direction category level phase severity gender "
+    "plan lifecyclestage leadstatus frequency interval state territory nickname"
 )
 """Last words of columns that hold codes."""
-PROSE = frozenset(
+PROSE = words(
     "name title description subject city town street address country phone email notes note comment details company "
-    "department locale language body text message label currency industry url website domain".split()
+    "department locale language body text message label currency industry url website domain"
 )
 """Last words of columns that hold words, however few are in use."""
-MONEY = frozenset("amount price mrr arr revenue balance cost total fee salary value tax subtotal discount budget rate".split())
-IDS = frozenset("id ids uuid guid key number no num nr code sku ref reference token hash zip phone fax".split())
+MONEY = words("amount price mrr arr revenue balance cost total fee salary value tax subtotal discount budget rate")
+IDS = words("id ids uuid guid key number no num nr code sku ref reference token hash zip phone fax")
 """Last words of columns whose digits are a name, not a number."""

@@ -34,7 +34,7 @@ def written(guesses: Guesses) -> str:
         lines += [_line(0, f"every: {guesses.every}", "how far apart the files are"), ""]
     lines += ["systems:"]
     for name, role in guesses.systems.items():
-        lines.append(_line(2, f"{name}: {flow({'title': title(name), 'role': role})}", _role(name, role)))
+        lines.append(_line(2, f"{scalar(name)}: {flow({'title': title(name), 'role': role})}", _role(role)))
     lines += ["", "entities:"]
     for name, entity in guesses.entities.items():
         lines += ["", *_entity(name, entity)]
@@ -50,8 +50,8 @@ def _remarks(remarks: Sequence[str]) -> list[str]:
     return ["#", "# Not taken up:", *(f"#   {remark(text)}" for text in remarks)]
 
 
-def _role(name: str, role: str) -> str:
-    return "known as a place of interaction" if role == "engagement" else "as most systems: does it master what it says?"
+def _role(role: str) -> str:
+    return "known as a place of interaction" if role == "engagement" else "as most are: does it master what it says?"
 
 
 def _line(indent: int, text: str, why: str = "") -> str:
@@ -60,17 +60,17 @@ def _line(indent: int, text: str, why: str = "") -> str:
 
 
 def _entity(name: str, entity: EntityGuess) -> Iterator[str]:
-    yield f"  {name}:"
-    yield _line(4, f"owner: {entity.owner}", entity.owner_why)
+    yield f"  {scalar(name)}:"
+    yield _line(4, f"owner: {scalar(entity.owner)}", entity.owner_why)
     if entity.same or entity.linked:
         yield "    match:"
         for column, target, why in entity.linked:
             yield _line(6, f"- linked: {flow({column: target})}", why)
         for field, why in entity.same:
-            yield _line(6, f"- same: [{field}]", why)
+            yield _line(6, f"- same: {flow([field])}", why)
     yield "    fields:"
     for field, guess in entity.fields.items():
-        yield _line(6, f"{field}: {flow(_declared(guess))}", _why_of(guess))
+        yield _line(6, f"{scalar(field)}: {flow(_declared(guess))}", _why_of(guess))
 
 
 def _declared(guess: FieldGuess) -> dict[str, object]:
@@ -85,16 +85,16 @@ def _declared(guess: FieldGuess) -> dict[str, object]:
 
 
 def _why_of(guess: FieldGuess) -> str:
-    owner = "; only these have it" if guess.owner and guess.fallback else "; only this one has it" if guess.owner else ""
+    owner = f"; only {'these have' if guess.fallback else 'this one has'} it" if guess.owner else ""
     return f"{guess.why}{owner}{'; nobody masters it' if guess.take else ''}"
 
 
 def _source(name: str, source: SourceGuess) -> Iterator[str]:
     stream, key = source.stream, source.key
-    yield f"  {name}:"
+    yield f"  {scalar(name)}:"
     for line in (*stream.remarks, *(f"not readable: {file}: {why}" for file, why in stream.unread)):
         yield f"    # {remark(line)}"
-    yield _line(4, f"entity: {source.entity}", source.entity_why)
+    yield _line(4, f"entity: {scalar(source.entity)}", source.entity_why)
     yield "    extract:"
     yield _line(6, f"files: {scalar(stream.glob)}", _files(source))
     for setting, value in stream.settings.items():
@@ -126,7 +126,7 @@ def _fields(source: SourceGuess) -> Iterator[str]:
         return
     yield "    fields:"
     for name, mapping in source.fields.items():
-        yield _line(6, f"{name}: {_mapping(mapping)}", _filled(mapping))
+        yield _line(6, f"{scalar(name)}: {_mapping(mapping)}", _filled(mapping))
 
 
 def _mapping(mapping: MappingGuess) -> str:
@@ -137,7 +137,8 @@ def _mapping(mapping: MappingGuess) -> str:
 
 
 def _filled(mapping: MappingGuess) -> str:
-    return f"{mapping.why}; filled in {mapping.column.filled:,} of {mapping.column.rows:,} rows"
+    form = f"; {mapping.kind_why}" if spelt(mapping.kind) else ""
+    return f"{mapping.why}; filled in {mapping.column.filled:,} of {mapping.column.rows:,} rows{form}"
 
 
 def _left(why: str, names: Sequence[str]) -> Iterator[str]:

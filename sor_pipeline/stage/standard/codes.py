@@ -8,7 +8,7 @@ from __future__ import annotations
 import polars as pl
 
 from sor_pipeline.ownership.source import Mapping
-from sor_pipeline.stage.standard.result import Standard, Unreadable, over_distinct
+from sor_pipeline.stage.standard.result import Standard, UnreadableError, over_distinct
 from sor_pipeline.stage.standard.words import fold
 
 _USUAL = dict.fromkeys(("true", "t", "yes", "y", "1"), True) | dict.fromkeys(("false", "f", "no", "n", "0"), False)
@@ -20,7 +20,7 @@ def booleans(raw: pl.Series, mapping: Mapping) -> Standard:
     def read(text: str) -> bool:
         value = known.get(fold(text))
         if value is None:
-            raise Unreadable("not-a-boolean")
+            raise UnreadableError("not-a-boolean")
         return value
 
     return over_distinct(raw, read, pl.Boolean)
@@ -35,7 +35,7 @@ def choices(raw: pl.Series, codes: tuple[str, ...]) -> Standard:
     def read(text: str) -> str:
         found = {text} & set(codes) or by_form.get(fold(text), set())
         if len(found) != 1:
-            raise Unreadable("unlisted-code")
+            raise UnreadableError("unlisted-code")
         return next(iter(found))
 
     return over_distinct(raw, read, pl.String)

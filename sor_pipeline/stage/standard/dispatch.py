@@ -1,9 +1,11 @@
 """From a field's type to its reader.
 
-Belongs here: the choice, and the reading of list items by their own type.
+Belongs here: the choice, and which field an item of a list would be.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import polars as pl
 
@@ -13,6 +15,30 @@ from sor_pipeline.stage.standard import codes, mailbox, nested, numbers, phone, 
 from sor_pipeline.stage.standard.nested import Items
 from sor_pipeline.stage.standard.result import Standard, accepted
 
+_BY_TEXT: dict[str, Callable[[pl.Series], Standard]] = {
+    "text": words.texts,
+    "name": words.names,
+    "email": mailbox.emails,
+    "url": web.urls,
+    "domain": web.domains,
+    "country": places.countries,
+    "postal_code": places.postal_codes,
+    "currency": places.currencies,
+    "json": nested.documents,
+    "ref": lambda raw: accepted(raw, raw, "not-a-key"),
+}
+"""Types that the text alone decides."""
+_BY_DECLARATION: dict[str, Callable[[pl.Series, Field, Mapping], Standard]] = {
+    "phone": lambda raw, field, _: phone.phones(raw, field.region),
+    "decimal": lambda raw, field, mapping: numbers.decimals(raw, field.scale, mapping),
+    "integer": lambda raw, _, mapping: numbers.integers(raw, mapping),
+    "boolean": lambda raw, _, mapping: codes.booleans(raw, mapping),
+    "date": lambda raw, _, mapping: times.dates(raw, mapping.format, mapping.zone),
+    "timestamp": lambda raw, _, mapping: times.timestamps(raw, mapping.format, mapping.zone),
+    "choice": lambda raw, field, _: codes.choices(raw, field.of if isinstance(field.of, tuple) else ()),
+}
+"""Types that also need what the field or its mapping declares."""
+
 
 def standardise(
     raw: pl.Series, field: Field, mapping: Mapping, *, countries: pl.Series | None = None, items: Items | None = None
@@ -21,50 +47,19 @@ def standardise(
 
     `countries`: per text, the country of its row (subdivision). `items`: reads the items of a list.
     """
-    match field.type:
-        case "text":
-            return words.texts(raw)
-        case "name":
-            return words.names(raw)
-        case "email":
-            return mailbox.emails(raw)
-        case "phone":
-            return phone.phones(raw, field.region)
-        case "url":
-            return web.urls(raw)
-        case "domain":
-            return web.domains(raw)
-        case "country":
-            return places.countries(raw)
-        case "subdivision":
-            return places.subdivisions(raw, field.region, countries)
-        case "postal_code":
-            return places.postal_codes(raw)
-        case "currency":
-            return places.currencies(raw)
-        case "decimal":
-            return numbers.decimals(raw, field.scale, mapping)
-        case "integer":
-            return numbers.integers(raw, mapping)
-        case "boolean":
-            return codes.booleans(raw, mapping)
-        case "date":
-            return times.dates(raw, mapping.format, mapping.zone)
-        case "timestamp":
-            return times.timestamps(raw, mapping.format, mapping.zone)
-        case "choice":
-            return codes.choices(raw, field.of if isinstance(field.of, tuple) else ())
-        case "json":
-            return nested.documents(raw)
-        case "ref":
-            return accepted(raw, raw, "not-a-key")
-        case "list" if items is not None:
-            return nested.lists(raw, mapping.separator_in, item_of(field).kind.stored, items)
-        case _:
-            return accepted(raw, pl.repeat(None, len(raw), dtype=pl.String, eager=True), "list-in-a-list")
+    if field.type in _BY_TEXT:
+        return _BY_TEXT[field.type](raw)
+    if field.type in _BY_DECLARATION:
+        return _BY_DECLARATION[field.type](raw, field, mapping)
+    if field.type == "subdivision":
+        return places.subdivisions(raw, field.region, countries)
+    if items is None:
+        raise TypeError(f"a {field.type} is read item by item")
+    return nested.lists(raw, mapping.separator_in, item_of(field).kind.stored, items)
 
 
 def item_of(field: Field) -> Field:
-    """The field that one item of a list would be; codes of a choice come from the mapping."""
+    """The field that one item of a list would be: codes of a choice come from the mapping, a list in a list is JSON."""
     kind = field.of if isinstance(field.of, str) else "text"
-    return field.model_copy(update={"type": "text" if kind == "choice" else kind, "of": None})
+    plain = {"choice": "text", "list": "json"}.get(kind, kind)
+    return field.model_copy(update={"type": plain, "of": None})

@@ -14,7 +14,7 @@ import polars as pl
 
 from sor_pipeline.ownership.fieldtypes import Stored
 from sor_pipeline.stage.blanks import BLANKS
-from sor_pipeline.stage.standard.result import Standard, Unreadable, over_distinct
+from sor_pipeline.stage.standard.result import Standard, UnreadableError, over_distinct
 
 Items = Callable[[pl.Series], Standard]
 """Reads item texts; an item that counts as nothing comes back without value and without reason."""
@@ -36,7 +36,7 @@ def lists(raw: pl.Series, separator: str | None, stored: Stored, items: Items) -
         members = _split(text, separator)
         refused = next((refusal_of[item] for item in members if refusal_of[item]), None)
         if refused:
-            raise Unreadable(refused)
+            raise UnreadableError(refused)
         values = {value_of[item] for item in members} - {None}
         return "[" + ",".join(_item(value, stored) for value in sorted(values, key=_order(stored))) + "]"
 
@@ -59,7 +59,7 @@ def _split(text: str, separator: str | None) -> list[str]:
         return [item for part in text.split(separator) if (item := part.strip(BLANKS))]
     parsed = _parsed(text)
     if not isinstance(parsed, list):
-        raise Unreadable("not-a-list")
+        raise UnreadableError("not-a-list")
     parts = (item if isinstance(item, str) else _written(item) for item in parsed if item is not None)
     return [item for part in parts if (item := part.strip(BLANKS))]
 
@@ -68,24 +68,24 @@ def _parsed(text: str) -> object:
     try:
         return json.loads(text, parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_object)
     except (ValueError, RecursionError):
-        raise Unreadable("not-json") from None
+        raise UnreadableError("not-json") from None
 
 
 def _refuse(_: str) -> object:
-    raise Unreadable("not-json")
+    raise UnreadableError("not-json")
 
 
 def _finite(text: str) -> float:
     number = float(text)
     if number in (float("inf"), float("-inf")):
-        raise Unreadable("not-json")
+        raise UnreadableError("not-json")
     return number
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise Unreadable("not-json")
+        raise UnreadableError("not-json")
     return found
 
 
@@ -94,5 +94,5 @@ def _written(parsed: object) -> str:
         text = json.dumps(parsed, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
         text.encode("utf-8")
     except (ValueError, RecursionError):
-        raise Unreadable("not-json") from None
+        raise UnreadableError("not-json") from None
     return text

@@ -16,7 +16,7 @@ import polars as pl
 
 from sor_pipeline.ownership.source import Mapping
 from sor_pipeline.stage.blanks import SPACE
-from sor_pipeline.stage.standard.result import Standard, Unreadable, only_where, over_distinct, prefer
+from sor_pipeline.stage.standard.result import Standard, UnreadableError, only_where, over_distinct, prefer
 
 _DIGITS = 18
 _LONGEST = 60
@@ -67,7 +67,7 @@ def _reader(mapping: Mapping) -> Callable[[str], Decimal]:
         bare = _without_currency(text)
         match = shape.match(bare) if len(bare) <= _LONGEST else None
         if match is None:
-            raise Unreadable("not-a-number")
+            raise UnreadableError("not-a-number")
         plain = bare.replace(match["group"], "") if match["group"] else bare
         number = Decimal(plain.replace(mark, "."))
         with localcontext(prec=2 * _LONGEST):
@@ -89,26 +89,26 @@ def _without_currency(text: str) -> str:
     elif bare and unicodedata.category(bare[-1]) == "Sc":
         bare = bare[:-1].strip(SPACE)
     if negative and (sign or bare[:1] in ("-", "+")):
-        raise Unreadable("not-a-number")
+        raise UnreadableError("not-a-number")
     return ("-" if negative else sign) + bare
 
 
 def _to_scale(number: Decimal, scale: int) -> str:
     if number.adjusted() >= _DIGITS:
-        raise Unreadable("number-too-large")
+        raise UnreadableError("number-too-large")
     with localcontext(prec=2 * _LONGEST) as context:
         context.rounding = ROUND_HALF_EVEN
         rounded = number.quantize(Decimal(1).scaleb(-scale))
     if abs(rounded) >= Decimal(10) ** (_DIGITS - scale):
-        raise Unreadable("number-too-large")
+        raise UnreadableError("number-too-large")
     return f"{rounded if rounded else abs(rounded):f}"
 
 
 def _whole(number: Decimal) -> int:
     if number.adjusted() > _DIGITS:
-        raise Unreadable("number-too-large")
+        raise UnreadableError("number-too-large")
     if number != number.to_integral_value():
-        raise Unreadable("not-whole")
+        raise UnreadableError("not-whole")
     if not _LEAST <= int(number) <= _GREATEST:
-        raise Unreadable("number-too-large")
+        raise UnreadableError("number-too-large")
     return int(number)

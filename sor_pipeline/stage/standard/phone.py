@@ -8,7 +8,7 @@ from __future__ import annotations
 import phonenumbers
 import polars as pl
 
-from sor_pipeline.stage.standard.result import Standard, Unreadable, over_distinct
+from sor_pipeline.stage.standard.result import Standard, UnreadableError, over_distinct
 
 
 def phones(raw: pl.Series, region: str | None) -> Standard:
@@ -21,7 +21,7 @@ def _phone(text: str, region: str | None) -> str:
         number = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException as error:
         no_country = error.error_type == phonenumbers.NumberParseException.INVALID_COUNTRY_CODE
-        raise Unreadable("phone-without-country" if no_country and region is None else "not-a-phone") from None
+        raise UnreadableError("phone-without-country" if no_country and region is None else "not-a-phone") from None
     if not phonenumbers.is_valid_number(number):
-        raise Unreadable("phone-not-valid")
+        raise UnreadableError("phone-not-valid")
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)

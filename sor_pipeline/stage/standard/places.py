@@ -10,16 +10,41 @@ from functools import cache
 import polars as pl
 import pycountry
 
-from sor_pipeline.stage.standard.result import Standard, Unreadable, accepted, only_where, over_distinct
+from sor_pipeline.stage.standard.result import Standard, UnreadableError, accepted, only_where, over_distinct
 from sor_pipeline.stage.standard.words import fold, single_spaced
 
 _EVERYDAY = {
-    "uk": "GB", "great britain": "GB", "england": "GB", "scotland": "GB", "wales": "GB", "northern ireland": "GB",
-    "u.s.": "US", "u.s.a.": "US", "united states of america": "US", "america": "US",
-    "russia": "RU", "south korea": "KR", "north korea": "KP", "iran": "IR", "syria": "SY", "vietnam": "VN", "laos": "LA",
-    "holland": "NL", "the netherlands": "NL", "czech republic": "CZ", "turkey": "TR", "ivory coast": "CI", "cape verde": "CV",
-    "macedonia": "MK", "swaziland": "SZ", "burma": "MM", "brunei": "BN", "palestine": "PS", "uae": "AE", "hong kong": "HK",
-}  # fmt: skip
+    "uk": "GB",
+    "great britain": "GB",
+    "england": "GB",
+    "scotland": "GB",
+    "wales": "GB",
+    "northern ireland": "GB",
+    "u.s.": "US",
+    "u.s.a.": "US",
+    "united states of america": "US",
+    "america": "US",
+    "russia": "RU",
+    "south korea": "KR",
+    "north korea": "KP",
+    "iran": "IR",
+    "syria": "SY",
+    "vietnam": "VN",
+    "laos": "LA",
+    "holland": "NL",
+    "the netherlands": "NL",
+    "czech republic": "CZ",
+    "turkey": "TR",
+    "ivory coast": "CI",
+    "cape verde": "CV",
+    "macedonia": "MK",
+    "swaziland": "SZ",
+    "burma": "MM",
+    "brunei": "BN",
+    "palestine": "PS",
+    "uae": "AE",
+    "hong kong": "HK",
+}
 _SIGNS = {
     "€": "EUR",
     "£": "GBP",
@@ -60,7 +85,7 @@ def currencies(raw: pl.Series) -> Standard:
 def _country(text: str) -> str:
     code = _countries().get(fold(text, accents=False))
     if code is None:
-        raise Unreadable("unknown-country")
+        raise UnreadableError("unknown-country")
     return code
 
 
@@ -69,14 +94,14 @@ def _subdivision(pair: str) -> str:
     folded = fold(text, accents=False)
     code = _subdivisions().get((country, folded)) or _subdivisions().get(("", folded))
     if code is None:
-        raise Unreadable("unknown-subdivision" if country else "subdivision-without-country")
+        raise UnreadableError("unknown-subdivision" if country else "subdivision-without-country")
     return code
 
 
 def _currency(text: str) -> str:
     code = _SIGNS.get(text.lower()) or text.upper()
     if code not in _currencies():
-        raise Unreadable("unknown-currency")
+        raise UnreadableError("unknown-currency")
     return code
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import polars as pl
 
 
-class Unreadable(ValueError):
+class UnreadableError(ValueError):
     """A text is not of the type; its message is the reason, a stable kebab-case name."""
 
 
@@ -38,7 +38,7 @@ def reasons(refused: pl.Series, reason: str) -> pl.Series:
 
 
 def over_distinct(texts: pl.Series, read: Callable[[str], object], kind: type[pl.DataType] | pl.DataType) -> Standard:
-    """Each distinct text is read once; `read` raises Unreadable where it refuses."""
+    """Each distinct text is read once; `read` raises UnreadableError where it refuses."""
     distinct = texts.drop_nulls().unique()
     values: list[object] = []
     refusals: list[str | None] = []
@@ -46,7 +46,7 @@ def over_distinct(texts: pl.Series, read: Callable[[str], object], kind: type[pl
         try:
             values.append(read(text))
             refusals.append(None)
-        except Unreadable as error:
+        except UnreadableError as error:
             values.append(None)
             refusals.append(str(error))
     found = pl.DataFrame(

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from sor_pipeline.stage.standard.result import Standard, Unreadable, accepted, only_where, over_distinct
+from sor_pipeline.stage.standard.result import Standard, UnreadableError, accepted, only_where, over_distinct
 
 _TIME = r"(?:[T ](?P<clock>[0-2][0-9]:[0-5][0-9])(?P<second>:[0-5][0-9])?(?:[.,](?P<fraction>[0-9]{1,9}))?"
 _ZONE = r" ?(?P<zone>Z|z|UTC|GMT)?(?P<sign>[+-])?(?P<hours>[01][0-9])?:?(?P<minutes>[0-5][0-9])?)?"
@@ -29,9 +29,9 @@ _START = datetime(1970, 1, 1, tzinfo=UTC)
 _STAMP = pl.Datetime("us")
 
 
-def timestamps(raw: pl.Series, format: str | None = None, zone: str = "UTC") -> Standard:
-    if format is not None:
-        read = _formatted(format, zone)
+def timestamps(raw: pl.Series, pattern: str | None = None, zone: str = "UTC") -> Standard:
+    if pattern is not None:
+        read = _formatted(pattern, zone)
         return over_distinct(raw, lambda text: _in_utc(read(text)), _STAMP)
     parts = _parts(raw)
     zoned = pl.col("zone").is_not_null() | pl.col("sign").is_not_null()
@@ -41,10 +41,10 @@ def timestamps(raw: pl.Series, format: str | None = None, zone: str = "UTC") -> 
     return accepted(raw, only_where(at, at.dt.year().is_between(1, 9999)), "not-a-time")
 
 
-def dates(raw: pl.Series, format: str | None = None, zone: str = "UTC") -> Standard:
+def dates(raw: pl.Series, pattern: str | None = None, zone: str = "UTC") -> Standard:
     """The day as written; where an instant is written, the day that its text names."""
-    if format is not None:
-        read = _formatted(format, zone)
+    if pattern is not None:
+        read = _formatted(pattern, zone)
         return over_distinct(raw, lambda text: read(text).date(), pl.Date)
     return accepted(raw, _parts(raw).select(pl.col("at").dt.date()).to_series(), "not-a-date")
 
@@ -86,36 +86,31 @@ def _from_zone(local: pl.Series, zone: str) -> pl.Series:
     return joined.select(pl.coalesce("utc", "read")).to_series()
 
 
-def _formatted(format: str, zone: str) -> Callable[[str], datetime]:
+def _formatted(pattern: str, zone: str) -> Callable[[str], datetime]:
     """A reader of one text to an instant with zone."""
     home = ZoneInfo(zone)
 
     def epoch(text: str) -> datetime:
         if not _EPOCH.match(text):
-            raise Unreadable("not-a-time")
-        micros = int(Decimal(text) * 1_000_000 / _EPOCHS[format])
+            raise UnreadableError("not-a-time")
+        micros = int(Decimal(text) * 1_000_000 / _EPOCHS[pattern])
         try:
             return (_START + timedelta(microseconds=micros)).astimezone(home)
         except OverflowError:
-            raise Unreadable("time-out-of-range") from None
+            raise UnreadableError("time-out-of-range") from None
 
     def written(text: str) -> datetime:
         try:
-            at = datetime.strptime(text, format)
+            at = datetime.strptime(text, pattern)
         except ValueError:
-            raise Unreadable("not-in-declared-format") from None
+            raise UnreadableError("not-in-declared-format") from None
         return at if at.tzinfo else at.replace(tzinfo=home)
 
-    return epoch if format in _EPOCHS else written
+    return epoch if pattern in _EPOCHS else written
 
 
 def _in_utc(at: datetime) -> datetime:
     try:
         return at.astimezone(UTC).replace(tzinfo=None)
     except OverflowError:
-        raise Unreadable("time-out-of-range") from None
-
-
-def as_text(value: date | datetime) -> str:
-    """ISO, as a placeholder list writes it."""
-    return value.isoformat()
+        raise UnreadableError("time-out-of-range") from None

@@ -13,7 +13,7 @@ import idna
 import polars as pl
 
 from sor_pipeline.stage.blanks import BLANKS
-from sor_pipeline.stage.standard.result import Standard, Unreadable, over_distinct
+from sor_pipeline.stage.standard.result import Standard, UnreadableError, over_distinct
 
 _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://")
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
@@ -35,7 +35,7 @@ def domains(raw: pl.Series) -> Standard:
 def _url(text: str) -> str:
     if not _SCHEME.match(text):
         if "." not in text.split("/", 1)[0] or "@" in text or ":" in text.split("/", 1)[0]:
-            raise Unreadable("not-a-url")
+            raise UnreadableError("not-a-url")
         text = f"https://{text}"
     parts = _split(text, "not-a-url")
     scheme = parts.scheme.lower()
@@ -60,24 +60,24 @@ def _domain(text: str) -> str:
     host = _host(_split(text, "not-a-domain").hostname or "", "not-a-domain").rstrip(".")
     host = host.removeprefix("www.") if host.count(".") > 1 else host
     if "." not in host or _TOP.search(host) or ":" in host:
-        raise Unreadable("not-a-domain")
+        raise UnreadableError("not-a-domain")
     return host
 
 
 def _split(text: str, reason: str) -> SplitResult:
     if _FORBIDDEN.search(text):
-        raise Unreadable(reason)
+        raise UnreadableError(reason)
     try:
         return urlsplit(text)
     except ValueError:
-        raise Unreadable(reason) from None
+        raise UnreadableError(reason) from None
 
 
 def _port(parts: SplitResult) -> int | None:
     try:
         return parts.port
     except ValueError:
-        raise Unreadable("not-a-url") from None
+        raise UnreadableError("not-a-url") from None
 
 
 def _host(host: str, reason: str) -> str:
@@ -88,9 +88,9 @@ def _host(host: str, reason: str) -> str:
         try:
             lower = idna.encode(lower, uts46=True).decode("ascii")
         except (idna.IDNAError, UnicodeError):
-            raise Unreadable(reason) from None
+            raise UnreadableError(reason) from None
     if not _HOST.match(lower) or len(lower) > _LONGEST_HOST:
-        raise Unreadable(reason)
+        raise UnreadableError(reason)
     return lower
 
 
@@ -98,4 +98,4 @@ def _address(text: str, reason: str) -> str:
     try:
         return f"[{ipaddress.IPv6Address(text)}]"
     except ValueError:
-        raise Unreadable(reason) from None
+        raise UnreadableError(reason) from None

@@ -45,7 +45,12 @@ def folded(raw: pl.Series, *, accents: bool = True) -> pl.Series:
         return ascii_form
     other = only_where(raw, ~plain)
     form = other.str.normalize("NFKC").str.to_lowercase()
-    form = form.to_frame("form").select(pl.col("form").str.replace_many(_beyond_lower_case())).to_series().str.normalize("NFKC")
+    form = (
+        form.to_frame("form")
+        .select(pl.col("form").str.replace_many(_beyond_lower_case()))
+        .to_series()
+        .str.normalize("NFKC")
+    )
     if not accents:
         bare = form.str.normalize("NFD").str.replace_all(r"\p{Mn}", "").str.normalize("NFC")
         form = pl.select(pl.when(bare == "").then(form).otherwise(bare)).to_series()
