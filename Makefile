@@ -28,7 +28,10 @@ lint: $(STAMP)
 	$(BIN)/lint-imports
 
 ui: $(STAMP)  ## the demo company in the Dagster UI, http://localhost:3000
-	$(BIN)/dagster dev -w workspace.yaml
+	mkdir -p .dagster
+	cp -n sor_pipeline/defs/dagster.yaml .dagster/ || true
+	test -f $${SOR_OWNERSHIP:-.sor/demo/ownership.yaml} || $(BIN)/sor demo
+	DAGSTER_HOME=$(CURDIR)/.dagster SOR_OWNERSHIP=$${SOR_OWNERSHIP:-.sor/demo/ownership.yaml} $(BIN)/dagster dev -w workspace.yaml
 
 clean:
 	rm -rf $(VENV) .sor .demo

@@ -21,7 +21,7 @@ import typer
 from rich.markup import escape
 
 from sor_pipeline import __version__
-from sor_pipeline.errors import EngineError, OwnershipError, PublicationBlocked, SettingsError, SorError
+from sor_pipeline.errors import EngineError, Fault, OwnershipError, PublicationBlocked, SettingsError, SorError
 from sor_pipeline.ownership.document import Ownership
 from sor_pipeline.ownership.lint import load_checked
 from sor_pipeline.ownership.lint import read as read_document
@@ -236,7 +236,7 @@ def demo(
     seed: int = 7,
     machine: Json = False,
 ) -> None:
-    """Play the synthetic company: nine tools that disagree, day after day, and what becomes of it. Empties the state folder."""
+    """Play the synthetic company: nine tools that disagree, day after day. Empties the state folder."""
     from sor_pipeline.terminal.demo import play
 
     settings: Settings = context.obj.settings()
@@ -254,7 +254,8 @@ def _known(ownership: Ownership, entity: str | None, field: str | None) -> None:
 
 
 EXIT_CODES: tuple[tuple[type[SorError], int], ...] = (
-    (OwnershipError, FAULTS), (SettingsError, USAGE), (PublicationBlocked, BLOCKED), (EngineError, UNAVAILABLE), (SorError, FAULTS),
+    (OwnershipError, FAULTS), (SettingsError, USAGE), (PublicationBlocked, BLOCKED), (EngineError, UNAVAILABLE),
+    (SorError, FAULTS),
 )  # fmt: skip
 
 
@@ -265,3 +266,7 @@ def main(arguments: list[str] | None = None) -> Any:
     except SorError as error:
         Paper().faults(error.faults)
         sys.exit(next(code for kind, code in EXIT_CODES if isinstance(error, kind)))
+    except OSError as error:
+        todo = "see to the disk and its permissions, then run again: nothing half-done is published"
+        Paper().faults([Fault("disk", str(error.filename or ""), "a file cannot be read or written", str(error), "", todo)])
+        sys.exit(UNAVAILABLE)

@@ -129,8 +129,8 @@ def opened(
         lock.acquire()
     except Timeout as error:
         raise EngineError(
-            Fault("run-in-progress", str(settings.home), "another run is at work in this state folder", "its run.lock is held",
-                  "one run at a time", "wait until it has ended")
+            Fault("run-in-progress", str(settings.home), "another run is at work in this state folder",
+                  "its run.lock is held", "one run at a time", "wait until it has ended")
         ) from error  # fmt: skip
     try:
         tables = Tables(ownership)
@@ -139,7 +139,6 @@ def opened(
         with engine.held():
             engine.create(tables.metadata, SCHEMAS)
             yield Run(ownership, engine, tables, settings, moment, progress)
-        engine.close()
     finally:
         lock.release()
 
@@ -152,12 +151,11 @@ def reading(ownership: Ownership, settings: Settings) -> Iterator[Run]:
     """
     if not settings.home.is_dir() or not any(settings.home.iterdir()):
         raise SettingsError(
-            Fault("nothing-ran", str(settings.home), "there is no state here yet", "no warehouse", "the state folder of a run",
-                  "run `sor run` first, or name the folder with --home or SOR_HOME")
+            Fault("nothing-ran", str(settings.home), "there is no state here yet", "no warehouse",
+                  "the state folder of a run", "run `sor run` first, or name the folder with --home or SOR_HOME")
         )  # fmt: skip
     engine = open_engine(settings.warehouse_url, [settings.home, settings.extracts])
     yield Run(ownership, engine, Tables(ownership), settings, datetime.now(UTC).replace(tzinfo=None, microsecond=0))
-    engine.close()
 
 
 def one_step(run: Run, step: Step, scope: str) -> Done:

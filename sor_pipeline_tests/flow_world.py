@@ -122,7 +122,8 @@ def worlds(draw: st.DrawFn, days: int = 3) -> World:
 class Site:
     """One state folder and its extracts."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, document: Ownership = DOCUMENT) -> None:
+        self.document = document
         self.settings = Settings.read(
             {}, ownership=folder / "ownership.yaml", home=folder / "home", extracts=folder / "extracts"
         )
@@ -132,9 +133,13 @@ class Site:
         rows = world.days[day][stream]
         if rows is None:
             return
+        self.put(stream, day, HEADERS[stream], rows)
+
+    def put(self, stream: str, day: int, header: tuple[str, ...], rows: list[dict[str, str]]) -> None:
+        """One extract of that day, of any shape; a cell that a row lacks is blank."""
         name = f"{stream}-{(FIRST + timedelta(days=day)).date().isoformat()}.csv"
         with (self.settings.extracts / name).open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, HEADERS[stream])
+            writer = csv.DictWriter(file, header, restval="")
             writer.writeheader()
             writer.writerows(rows)
 
@@ -143,7 +148,7 @@ class Site:
             self.deliver(world, day, stream)
 
     def run(self, day: int = 9, steps: Any = QUICK) -> Passage:
-        with opened(DOCUMENT, self.settings, FIRST + timedelta(days=day)) as hands:
+        with opened(self.document, self.settings, FIRST + timedelta(days=day)) as hands:
             return pass_through(hands, steps)
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:

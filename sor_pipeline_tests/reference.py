@@ -137,7 +137,7 @@ def _taken(take: str, rivals: list[str], says: Any, since: Any) -> Cell:
         return Cell("[" + ",".join(items) + "]", None, None, None, "take", max(c.since for c in cells.values()))
     votes = Counter(compare(c.value) for c in cells.values())
     score = {
-        "latest": lambda s: since(s),
+        "latest": since,
         "earliest": lambda s: -since(s).timestamp(),
         "longest": lambda s: len(str(cells[s].value)),
         "max": lambda s: cells[s].value,

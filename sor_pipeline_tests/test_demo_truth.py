@@ -33,16 +33,6 @@ def keys(home: Path, entity: str) -> pl.DataFrame:
     return published(home, f"SELECT source, source_key, {entity}_id AS id FROM conformed.{entity}_key")
 
 
-def records(run: Run, entity: str) -> pl.DataFrame:
-    """Every record there ever was: a reference may lead to one that its system has deleted since."""
-    identity = run.tables.identity[entity]
-    with run.engine.begin() as connection:
-        rows = run.engine.fetch(
-            connection, sa.select(identity.c.source, identity.c.source_key, identity.c.entity_id.label("id"))
-        )
-    return pl.DataFrame(pl.from_arrow(rows))
-
-
 @pytest.mark.parametrize("entity", ENTITIES)
 def test_every_cell_whose_owner_spoke_is_the_truth(
     played: Path, demo_run: Run, demo_company: Demo, entity: str
@@ -54,7 +44,7 @@ def test_every_cell_whose_owner_spoke_is_the_truth(
     for name in fields:
         target = demo_run.ownership.entities[entity].fields[name].to
         if target:
-            named = records(demo_run, target).select(
+            named = keys(played, target).select(
                 pl.concat_str("source", pl.lit("/"), "source_key").alias("ref"), pl.col("id").alias(name)
             )
             wanted = answer.values.select("truth", ref=name).join(named, on="ref", how="left").select("truth", name)

@@ -242,7 +242,7 @@ def test_a_second_resolve_writes_nothing(shared: World) -> None:
     shared.put(made)
     resolve_step(shared.run, "contact")
     again = resolve_step(shared.run, "contact")
-    assert again.counts["written"] == 0 and again.counts["dropped"] == 0
+    assert (again.counts["written"], again.counts["dropped"]) == (0, 0)
 
 
 def test_a_value_that_grows_stale_gives_way_when_its_time_comes(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from sor_pipeline.tables import Tables
 COLUMNS = (
     "system", "source", "source_key", "column", "observed", "wanted", "field", "entity", "entity_id", "owner", "rule",
 )  # fmt: skip
+_UNFINISHED = ".part"
 
 
 def open_corrections(tables: Tables, source: str) -> Rows:
@@ -37,6 +38,8 @@ def write(outbox: Path, source: str, publication: int, corrections: pa.Table) ->
     """Both files, each put in place whole; a file that says the same already is not touched."""
     folder = outbox / system_of(source)
     folder.mkdir(parents=True, exist_ok=True)
+    for left_over in folder.glob(f".*-{source}.*{_UNFINISHED}"):
+        left_over.unlink()
     frame = pl.DataFrame(corrections)
     name = f"{publication}-{source}"
     _put(folder / f"{name}.jsonl", frame.write_ndjson())
@@ -47,6 +50,6 @@ def _put(path: Path, text: str) -> None:
     content = text.encode()
     if path.exists() and path.read_bytes() == content:
         return
-    fresh = path.with_name(f".{path.name}.part")
+    fresh = path.with_name(f".{path.name}{_UNFINISHED}")
     fresh.write_bytes(content)
     put_in_place(fresh, path)

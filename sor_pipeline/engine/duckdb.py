@@ -24,6 +24,7 @@ from sqlalchemy.engine import Dialect
 
 from sor_pipeline.engine import quoting
 from sor_pipeline.engine.base import Rows, Stale, Union
+from sor_pipeline.engine.duckdb_file import BUILDING, born, refused, speaking
 from sor_pipeline.engine.files import put_in_place
 from sor_pipeline.errors import EngineError, Fault
 
@@ -34,7 +35,6 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
 }
-_BUILDING = ".publishing-"
 
 
 class DuckDBEngine:
@@ -69,7 +69,7 @@ class DuckDBEngine:
         """One transaction on a connection of its own, confined to the folders that were named."""
         connection = self._connect()
         try:
-            with connection.begin():
+            with speaking(self.path), connection.begin():
                 yield connection
         finally:
             connection.close()
@@ -99,6 +99,7 @@ class DuckDBEngine:
 
     def _connect(self) -> sa.Connection:
         """Waits for another process that holds the file, then says who holds it."""
+        born(self.path)
         deadline = time.monotonic() + _WAIT_SECONDS
         while True:
             try:
@@ -106,7 +107,7 @@ class DuckDBEngine:
                 break
             except sa.exc.DBAPIError as error:
                 if "lock" not in str(error.orig).lower() or time.monotonic() > deadline:
-                    raise self._refused(error) from error
+                    raise refused(self.path, error) from error
                 time.sleep(0.2)
         confined = sa.select(sa.func.current_setting("enable_external_access"))
         if connection.execute(confined).scalar_one():
@@ -114,13 +115,6 @@ class DuckDBEngine:
             connection.exec_driver_sql(quoting.setting("enable_external_access", "false"))
         connection.commit()
         return connection
-
-    def _refused(self, error: sa.exc.DBAPIError) -> EngineError:
-        reason = str(error.orig).splitlines()[0]
-        return EngineError(
-            Fault("warehouse-unavailable", str(self.path), "the warehouse file cannot be opened", reason,
-                  "a DuckDB file that nobody else has open", "wait for the other process, or close it")
-        )  # fmt: skip
 
     def create(self, metadata: sa.MetaData, schemas: Sequence[str]) -> None:
         """Schemas, tables and columns as in `metadata`; a column whose type changed keeps what reads as the new type."""
@@ -170,11 +164,11 @@ class DuckDBEngine:
         return {"TEXT": "VARCHAR", "TIMESTAMP WITHOUT TIME ZONE": "TIMESTAMP"}.get(spelled, spelled)
 
     def scan_parquet(self, connection: sa.Connection, files: Sequence[Path]) -> sa.FromClause:
-        """A relation over Parquet files, united by name, with `filename`."""
+        """A relation over Parquet files, united by name, with `_file`."""
         columns = list(dict.fromkeys(name for file in files for name in pq.read_schema(file).names))
         paths: sa.ColumnClause[Any] = sa.literal_column(quoting.text_list([str(file) for file in files]))
-        scan = sa.func.read_parquet(paths, sa.text("union_by_name = true"), sa.text("filename = true"))
-        return scan.table_valued(*(sa.column(name, sa.Text) for name in [*columns, "filename"]), name="landed")
+        scan = sa.func.read_parquet(paths, sa.text("union_by_name = true"), sa.text("filename = '_file'"))
+        return scan.table_valued(*(sa.column(name, sa.Text) for name in [*columns, "_file"]), name="landed")
 
     def scan_arrow(self, connection: sa.Connection, name: str, data: pa.Table) -> sa.FromClause:
         self._driver(connection).register(name, data)
@@ -206,20 +200,22 @@ class DuckDBEngine:
         if that does not come out whole, it is built anew.
         """
         try:
-            self._export(tables, target, stale)
+            with speaking(target):
+                self._export(tables, target, stale)
         except (EngineError, sa.exc.DBAPIError):
             if stale is None:
                 raise
-            self._export(tables, target, None)
+            with speaking(target):
+                self._export(tables, target, None)
 
     def _export(self, tables: Sequence[sa.Table], target: Path, stale: Stale | None) -> None:
         """The warehouse is held all the while: nobody else publishes, or clears away what is being built."""
         target.parent.mkdir(parents=True, exist_ok=True)
         connection = self._connect()
         try:
-            for left_over in target.parent.glob(f"{_BUILDING}*"):
+            for left_over in target.parent.glob(f"{BUILDING}*"):
                 shutil.rmtree(left_over, ignore_errors=True)
-            with tempfile.TemporaryDirectory(prefix=_BUILDING, dir=target.parent) as folder:
+            with tempfile.TemporaryDirectory(prefix=BUILDING, dir=target.parent) as folder:
                 fresh = Path(folder) / target.name
                 if stale is not None:
                     shutil.copyfile(target, fresh)

@@ -1,4 +1,4 @@
-"""Where systems disagree, and what they are asked to correct: the selects behind `sor conflicts` and `sor corrections`."""
+"""Where systems disagree and what they must correct: the selects behind `sor conflicts` and `sor corrections`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def by_field(tables: Tables) -> Rows:
             conflict.c.kind,
             sa.func.count().label("open"),
             sa.func.min(conflict.c.opened_in).label("since_publication"),
-        )  # fmt: skip
+        )
         .where(conflict.c.closed_in.is_(None))
         .group_by(conflict.c.entity, conflict.c.field, conflict.c.owner, conflict.c.system, conflict.c.kind)
         .order_by(
@@ -37,7 +37,7 @@ def by_field(tables: Tables) -> Rows:
 def each(tables: Tables, entity: str | None, field: str | None) -> Rows:
     """Grain: one open conflict, the longest open first."""
     conflict = tables.conflict
-    wanted = [conflict.c.closed_in.is_(None)]
+    wanted: list[sa.ColumnElement[bool]] = [conflict.c.closed_in.is_(None)]
     wanted += [conflict.c.entity == entity] if entity else []
     wanted += [conflict.c.field == field] if field else []
     return (
@@ -52,7 +52,7 @@ def each(tables: Tables, entity: str | None, field: str | None) -> Rows:
             conflict.c.claimed,
             conflict.c.kind,
             conflict.c.opened_in,
-        )  # fmt: skip
+        )
         .where(*wanted)
         .order_by(
             conflict.c.opened_in, conflict.c.entity, conflict.c.field, conflict.c.entity_id, conflict.c.source_key
@@ -72,7 +72,7 @@ def recurring(tables: Tables) -> Rows:
             conflict.c.source_key,
             sa.func.count().label("times"),
             sa.func.sum(sa.case((conflict.c.closed_in.is_(None), 1), else_=0)).label("open"),
-        )  # fmt: skip
+        )
         .group_by(conflict.c.entity, conflict.c.entity_id, conflict.c.field, conflict.c.system, conflict.c.source_key)
         .having(sa.func.count() > 1)
         .order_by(sa.func.count().desc(), conflict.c.entity, conflict.c.entity_id, conflict.c.field)
@@ -94,7 +94,7 @@ def corrections(tables: Tables, system: str | None) -> Rows:
             correction.c.owner,
             correction.c.state,
             correction.c.proposed_in,
-        )  # fmt: skip
+        )
         .where(*wanted)
         .order_by(correction.c.system, correction.c.source, correction.c.source_key, correction.c.column)
     )

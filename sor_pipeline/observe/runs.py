@@ -43,6 +43,6 @@ def finish(run: Run, number: int, state: str, counts: Mapping[str, Mapping[str, 
                 message=message,
                 counts=json.dumps(counts),
                 publication=publication if state == "published" else None,
-            )  # fmt: skip
+            )
         )
     return publication

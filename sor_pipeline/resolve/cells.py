@@ -25,13 +25,15 @@ def cells(
     words: Mapping[str, sa.FromClause],
     gathered: Mapping[str, sa.FromClause],
     now: datetime,
+    *,
+    everybody: bool = False,
 ) -> Rows:
     """Grain: one affected live entity; key entity_id; columns as in `canonical.<entity>`.
 
     `words` holds each system's `words`; `gathered` the rows of each `take: all` field.
     """
     prefixes = {system: f"_{number}_" for number, system in enumerate(words)}
-    rows: sa.FromClause = _joined(tables, entity, words, prefixes, gathered)
+    rows: sa.FromClause = _joined(_alive(tables, entity, everybody), words, prefixes, gathered)
     decided: dict[str, Verdicts] = {}
     for layer in levels(units):
         columns: list[Expression] = []
@@ -55,20 +57,22 @@ def _passed(rows: sa.FromClause) -> list[Expression]:
     return list(rows.columns)
 
 
+def _alive(tables: Tables, entity: str, everybody: bool) -> sa.FromClause:
+    """Grain: one affected live entity."""
+    known = tables.id
+    living = sa.select(known.c.entity_id).where(known.c.entity == entity, known.c.retired.is_(None))
+    return (living if everybody else living.where(known.c.entity_id.in_(affected_ids(tables, entity)))).subquery(
+        "alive"
+    )
+
+
 def _joined(
-    tables: Tables,
-    entity: str,
+    alive: sa.FromClause,
     words: Mapping[str, sa.FromClause],
     prefixes: Mapping[str, str],
     gathered: Mapping[str, sa.FromClause],
 ) -> sa.FromClause:
     """Grain: one affected live entity, beside it each system's words."""
-    known = tables.id
-    alive = (
-        sa.select(known.c.entity_id)
-        .where(known.c.entity == entity, known.c.retired.is_(None), known.c.entity_id.in_(affected_ids(tables, entity)))
-        .subquery("alive")
-    )
     origin: sa.FromClause = alive
     columns: list[Expression] = [alive.c.entity_id]
     for system, said in words.items():

@@ -17,12 +17,14 @@ def affected_ids(tables: Tables, entity: str) -> Rows:
     return sa.select(affected.c.entity_id).where(affected.c.entity == entity)
 
 
-def claims(tables: Tables, source: str) -> Rows:
+def claims(tables: Tables, source: str, *, everybody: bool = False) -> Rows:
     """Grain: one live record of `source` whose entity is affected; key (`_source`, `_key`).
+
+    `everybody` says that all entities are affected, which spares the question at every record.
 
     Columns: entity_id, _source, _key, _changed_at and, per mapped field, the claim columns; a ref
     field holds the entity id it points to, and in `<field>__ref` the key that it was delivered as.
-    A reference to a record that is not known (yet) says nothing: its state is `never`.
+    A reference to a record that is not known (yet), or is deleted, says nothing: its state is `never`.
     """
     entity = tables.ownership.sources[source].entity
     staged, identity = tables.staged[source], tables.identity[entity]
@@ -41,15 +43,18 @@ def claims(tables: Tables, source: str) -> Rows:
         if target is None or referred is None:
             columns += _plain(staged, name)
         else:
-            known = tables.identity[target].alias(f"{name}__known")
-            at = sa.and_(known.c.source == referred, known.c.source_key == staged.c[name])
-            origin = origin.outerjoin(known, at)
+            known = _living(tables, target, referred).subquery(f"{name}__known")
+            origin = origin.outerjoin(known, known.c.source_key == staged.c[name])
             columns += _reference(staged, known, name)
-    return (
-        sa.select(*columns)
-        .select_from(origin)
-        .where(staged.c._deleted_at.is_(None), identity.c.entity_id.in_(affected_ids(tables, entity)))
-    )
+    live = sa.select(*columns).select_from(origin).where(staged.c._deleted_at.is_(None))
+    return live if everybody else live.where(identity.c.entity_id.in_(affected_ids(tables, entity)))
+
+
+def _living(tables: Tables, entity: str, source: str) -> Rows:
+    """Grain: one live record of `source` (source_key, entity_id)."""
+    staged, known = tables.staged[source], tables.identity[entity]
+    record = sa.and_(known.c.source == source, known.c.source_key == staged.c._key)
+    return sa.select(known.c.source_key, known.c.entity_id).join(staged, record).where(staged.c._deleted_at.is_(None))
 
 
 def _plain(staged: sa.Table, name: str) -> list[Expression]:

@@ -17,7 +17,7 @@ from sor_pipeline.resolve.claims import claims
 from sor_pipeline.tables import ClaimState, Tables, cell, claim
 
 
-def conflicts(tables: Tables, source: str) -> Rows | None:
+def conflicts(tables: Tables, source: str, *, everybody: bool = False) -> Rows | None:
     """Grain: one field of one live record of `source` that disagrees; columns as `canonical.conflict`.
 
     None where the source maps no field on which anybody could disagree. One scan of the records
@@ -29,7 +29,7 @@ def conflicts(tables: Tables, source: str) -> Rows | None:
     judged = [name for name in ownership.sources[source].fields if fields[name].take != Take.all]
     if not judged:
         return None
-    said = claims(tables, source).subquery("said")
+    said = claims(tables, source, everybody=everybody).subquery("said")
     held = tables.canonical[entity].alias("held")
     kinds = {name: _kind(said, held, name, fields[name], source) for name in judged}
     beside = (

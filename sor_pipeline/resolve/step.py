@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from sor_pipeline.engine.base import Rows
 from sor_pipeline.ownership.rules import Take
-from sor_pipeline.resolve.affected import everybody, grown_stale, led_elsewhere
+from sor_pipeline.resolve.affected import grown_stale, led_elsewhere, living_ids
 from sor_pipeline.resolve.cells import cells
 from sor_pipeline.resolve.claims import affected_ids
 from sor_pipeline.resolve.conflicts import conflicts
@@ -20,21 +20,27 @@ from sor_pipeline.run import Outcome, Run
 
 def run(run: Run, entity: str) -> Outcome:
     """Resolve the entity's affected ids. Counts: affected, written, dropped, conflicts."""
-    tables = run.tables
     with run.engine.begin() as connection:
         pending = run.pending(connection)
         _affect(run, connection, entity, pending)
-        affected = connection.execute(
-            sa.select(sa.func.count()).select_from(affected_ids(tables, entity).subquery())
-        ).scalar_one()
+        affected, everybody = _how_many(run, connection, entity)
         if not affected:
             _remember(run, connection, entity)
             return Outcome({"affected": 0, "written": 0, "dropped": 0, "conflicts": 0})
         run.progress(f"resolve {entity}: {affected:,} affected")
-        written, dropped = _write_cells(run, connection, entity, pending)
-        disagreeing = _write_conflicts(run, connection, entity)
+        written, dropped = _write_cells(run, connection, entity, pending, everybody)
+        disagreeing = _write_conflicts(run, connection, entity, everybody)
         _remember(run, connection, entity)
     return Outcome({"affected": affected, "written": written, "dropped": dropped, "conflicts": disagreeing})
+
+
+def _how_many(run: Run, connection: sa.Connection, entity: str) -> tuple[int, bool]:
+    """How many ids are affected, and whether that is everybody."""
+    ids = affected_ids(run.tables, entity)
+    affected = connection.execute(sa.select(sa.func.count()).select_from(ids.subquery())).scalar_one()
+    living = run.tables.id
+    untouched = sa.exists().where(living.c.entity == entity, living.c.retired.is_(None), living.c.entity_id.not_in(ids))
+    return affected, bool(affected) and not connection.execute(sa.select(untouched)).scalar_one()
 
 
 def _affect(run: Run, connection: sa.Connection, entity: str, pending: int) -> None:
@@ -44,7 +50,7 @@ def _affect(run: Run, connection: sa.Connection, entity: str, pending: int) -> N
         sa.select(state.c.fingerprint, state.c.resolved_at).where(state.c.entity == entity)
     ).fetchall()
     if last and last[0].fingerprint != run.ownership.fingerprint:
-        _add(run, connection, entity, "rule", [everybody(tables, entity)])
+        _add(run, connection, entity, "rule", [living_ids(tables, entity)])
         return
     _add(run, connection, entity, "reference", led_elsewhere(tables, entity, pending))
     if last:
@@ -65,17 +71,19 @@ def _add(run: Run, connection: sa.Connection, entity: str, cause: str, selects: 
         )
 
 
-def _write_cells(run: Run, connection: sa.Connection, entity: str, pending: int) -> tuple[int, int]:
+def _write_cells(run: Run, connection: sa.Connection, entity: str, pending: int, everybody: bool) -> tuple[int, int]:
     """Replace canonical rows of which a value or its lineage differs; drop those of entities without a live record."""
     tables, canonical = run.tables, run.tables.canonical[entity]
     parts = units(run.ownership, entity)
-    said = {system: _said(run, connection, entity, system, parts) for system in run.ownership.systems_of(entity)}
+    said = {
+        system: _said(run, connection, entity, system, parts, everybody) for system in run.ownership.systems_of(entity)
+    }
     lists = {
         unit.fields[0]: gathered(unit, said).subquery(f"all_{unit.fields[0]}")
         for unit in parts
         if unit.rule.take == Take.all
     }
-    select = cells(tables, entity, parts, said, lists, run.now)
+    select = cells(tables, entity, parts, said, lists, run.now, everybody=everybody)
     numbered = sa.literal(pending, sa.BigInteger).label("_publication")
     names = [*select.selected_columns.keys(), "_publication"]
     if not connection.execute(sa.select(sa.exists().select_from(canonical))).scalar_one():
@@ -94,19 +102,23 @@ def _write_cells(run: Run, connection: sa.Connection, entity: str, pending: int)
     return run.engine.replace(connection, canonical, changed.subquery("changed"), ["entity_id"]), dropped
 
 
-def _said(run: Run, connection: sa.Connection, entity: str, system: str, parts: tuple[Unit, ...]) -> sa.FromClause:
+def _said(
+    run: Run, connection: sa.Connection, entity: str, system: str, parts: tuple[Unit, ...], everybody: bool
+) -> sa.FromClause:
     several = run.engine.materialise(connection, f"several_{system}", crowded(run.tables, entity, system))
-    return words(run.tables, entity, system, parts, several).subquery(f"words_of_{system}")
+    some = bool(connection.execute(sa.select(sa.exists().select_from(several))).scalar_one())
+    said = words(run.tables, entity, system, parts, several if some else None, everybody=everybody)
+    return said.subquery(f"words_of_{system}")
 
 
-def _write_conflicts(run: Run, connection: sa.Connection, entity: str) -> int:
+def _write_conflicts(run: Run, connection: sa.Connection, entity: str, everybody: bool) -> int:
     tables, target = run.tables, run.tables.open_conflict
     connection.execute(
         sa.delete(target).where(target.c.entity == entity, target.c.entity_id.in_(affected_ids(tables, entity)))
     )
     found = 0
     for source in run.ownership.sources_of(entity):
-        select = conflicts(tables, source)
+        select = conflicts(tables, source, everybody=everybody)
         if select is not None:
             columns = [column.name for column in select.selected_columns]
             found += connection.execute(sa.insert(target).from_select(columns, select)).rowcount

@@ -32,13 +32,24 @@ def crowded(tables: Tables, entity: str, system: str) -> Rows:
     )
 
 
-def words(tables: Tables, entity: str, system: str, units: Sequence[Unit], several: sa.FromClause) -> Union:
+def words(
+    tables: Tables,
+    entity: str,
+    system: str,
+    units: Sequence[Unit],
+    several: sa.FromClause | None,
+    *,
+    everybody: bool = False,
+) -> Rows | Union:
     """Grain: one affected entity of which the system has a live record; key entity_id.
 
     Per field value, `__cmp`, `__state`, `__since` and per unit, under its first field's name,
-    `__speaks`, `__source`, `__key` of the record that speaks. `several` holds `crowded` ids.
+    `__speaks`, `__source`, `__key` of the record that speaks. `several` holds `crowded` ids; None
+    where no entity is crowded.
     """
-    stack = _stack(tables, entity, system)
+    stack = _stack(tables, entity, system, everybody)
+    if several is None:
+        return _only_record(tables, entity, stack.subquery("alone"), units)
     alone = stack.where(sa.not_(_has_several(stack, several))).subquery("alone")
     among = stack.where(_has_several(stack, several)).subquery("among")
     return sa.union_all(_only_record(tables, entity, alone, units), _first_to_speak(tables, entity, among, units))
@@ -48,12 +59,12 @@ def _has_several(stack: Rows, several: sa.FromClause) -> sa.ColumnElement[bool]:
     return stack.selected_columns.entity_id.in_(sa.select(several.c.entity_id))
 
 
-def _stack(tables: Tables, entity: str, system: str) -> Rows:
+def _stack(tables: Tables, entity: str, system: str, everybody: bool) -> Rows:
     """The claims of all sources of the system under one header; a field that a source lacks is never set."""
     fields = tables.ownership.entities[entity].fields
     parts = []
     for source in (name for name in tables.ownership.sources_of(entity) if system_of(name) == system):
-        said = claims(tables, source).subquery(source.replace(".", "_"))
+        said = claims(tables, source, everybody=everybody).subquery(source.replace(".", "_"))
         columns: list[Expression] = [said.c[name] for name in ("entity_id", "_source", "_key", "_changed_at")]
         for name, field in fields.items():
             shapes: list[tuple[str, sa.types.TypeEngine[Any]]] = [(name, stored_type(field))]

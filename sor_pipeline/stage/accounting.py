@@ -70,7 +70,7 @@ def _repeats(arrivals: sa.Table, fresh: sa.Table) -> Rows:
 
 
 def _fates(fresh: sa.Table, folded: Folded) -> Rows:
-    """One row per batch: what became of the fresh rows. A row of a key that no record came of has no part: it was lost."""
+    """One row per batch: what became of the fresh rows; one of a key without a record has no part: it was lost."""
     records, versions, twin = folded.records, folded.versions, fresh.alias("twin")
     final = sa.and_(records.c["_batch"] == fresh.c["_batch"], records.c["_row"] == fresh.c["_row"])
     version = sa.exists().where(*(versions.c[name] == fresh.c[name] for name in ("_key", "_batch", "_row")))

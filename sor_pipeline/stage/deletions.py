@@ -79,9 +79,12 @@ def mark_by_presence(
     batches = [*staged_batches, *load.batches]
     deleted = sa.select(staged.c["_key"]).where(staged.c["_deleted_at"].is_not(None))
     concerned = engine.materialise(connection, "stage_concerned", sa.union(deleted, _present(arrivals)))
-    rows = landed.Landed(connection, staging, batches, sa.select(concerned.c["_key"])).presences()
+    rows = landed.Landed(connection, staging, batches).presences()
     last = (
-        sa.select(rows.c["_key"], sa.func.max(rows.c["_as_of"]).label("last")).group_by(rows.c["_key"]).subquery("last")
+        sa.select(rows.c["_key"], sa.func.max(rows.c["_as_of"]).label("last"))
+        .where(rows.c["_reason"].is_(None), rows.c["_key"].in_(sa.select(concerned.c["_key"])))
+        .group_by(rows.c["_key"])
+        .subquery("last")
     )
     times = sorted({batch.as_of for batch in batches})
     snapshots = engine.scan_arrow(

@@ -31,12 +31,12 @@ def text_column(field: str) -> str:
 
 @dataclass(frozen=True)
 class Landed:
-    """The rows of some batches; with `keys` (a select of keys) only the records among them that have one of these."""
+    """The rows of some batches; with `places` (`_batch, _row`) only these, found without reading the others."""
 
     connection: sa.Connection
     staging: Staging
     batches: Sequence[Batch]
-    keys: Rows | None = None
+    places: sa.Table | None = None
 
     def arrivals(self) -> sa.Subquery:
         """One row per landed row: `ROW`, `_reason` (null where it is a record)."""
@@ -84,18 +84,20 @@ class Landed:
     def _scan(self, batches: list[Batch], shape: frozenset[str], columns: Columns, name: str) -> Rows:
         staging, engine = self.staging, self.staging.run.engine
         landed = engine.scan_parquet(self.connection, [staging.file(batch) for batch in batches]).alias(f"{name}_rows")
-        cells = Cells(staging, landed, shape)
-        row = sa.type_coerce(landed.c["_row"], sa.BigInteger).label("_row")
+        named = engine.scan_arrow(self.connection, f"{name}_files", _names(staging, batches)).alias(f"{name}_named")
+        row = sa.type_coerce(landed.c["_row"], sa.BigInteger)
         if len(batches) == 1:
-            as_of = sa.cast(sa.literal(batches[0].as_of.isoformat()), sa.DateTime).label("_as_of")
-            select = sa.select(sa.literal(batches[0].name).label("_batch"), as_of, row, *columns(cells)).select_from(
-                landed
-            )
+            as_of: Expression = sa.cast(sa.literal(batches[0].as_of.isoformat()), sa.DateTime)
+            batch: Expression = sa.literal(batches[0].name)
+            rows: sa.FromClause = landed
         else:
-            named = engine.scan_arrow(self.connection, f"{name}_files", _names(staging, batches)).alias(f"{name}_named")
-            joined = landed.join(named, named.c["_file"] == landed.c["filename"])
-            select = sa.select(named.c["_batch"], named.c["_as_of"], row, *columns(cells)).select_from(joined)
-        return select if self.keys is None else select.where(cells.key().in_(self.keys), cells.rejection().is_(None))
+            as_of, batch = named.c["_as_of"], named.c["_batch"]
+            rows = landed.join(named, named.c["_file"] == landed.c["_file"])
+        if self.places is not None:
+            here = self.places.alias(f"{name}_places")
+            rows = rows.join(here, sa.and_(here.c["_row"] == row, here.c["_batch"] == batch))
+        shown = columns(Cells(staging, landed, shape))
+        return sa.select(batch.label("_batch"), as_of.label("_as_of"), row.label("_row"), *shown).select_from(rows)
 
 
 def _key(cells: Cells) -> Expression:

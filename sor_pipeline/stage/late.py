@@ -50,7 +50,7 @@ def observe_late(
     batches = [*staged_batches, *load.batches]
     rows = _history(connection, staging, batches, late)
     connection.execute(sa.delete(observed).where(observed.c["_key"].in_(sa.select(late.c["_key"]))))
-    observe(connection, staging, rows, batches, observed, refusals, late)
+    observe(connection, staging, rows, batches, observed, refusals, again=True)
 
 
 def _late_keys(staging: Staging, load: Load, observed: sa.Table, newest: datetime) -> Rows:
@@ -77,7 +77,12 @@ def _late_keys(staging: Staging, load: Load, observed: sa.Table, newest: datetim
 def _history(connection: sa.Connection, staging: Staging, batches: Sequence[Batch], late: sa.Table) -> sa.Table:
     """All versions of the late keys (`landed.ROW`): rows in order, without those that repeat the one before."""
     engine = staging.run.engine
-    rows = landed.Landed(connection, staging, batches, sa.select(late.c["_key"])).history()
+    present = landed.Landed(connection, staging, batches).presences()
+    mine = present.c["_reason"].is_(None), present.c["_key"].in_(sa.select(late.c["_key"]))
+    places = engine.materialise(
+        connection, "stage_places", sa.select(present.c["_batch"], present.c["_row"]).where(*mine)
+    )
+    rows = landed.Landed(connection, staging, batches, places).history()
     history = engine.materialise(connection, "stage_history", sa.select(*rows.c))
     times = engine.scan_arrow(connection, "stage_times", _times(connection, staging, history).to_arrow()).alias("times")
     at = sa.func.coalesce(times.c["at"], history.c["_as_of"])

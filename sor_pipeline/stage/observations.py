@@ -74,20 +74,20 @@ def observe(
     batches: Sequence[Batch],
     into: sa.Table,
     refusals: Refusals,
-    again: sa.Table | None = None,
+    *,
+    again: bool = False,
 ) -> None:
     """Add the observations of `rows` (columns `landed.ROW`, of these batches) to `into`.
 
-    `again`: where the rows are the whole history of some keys, these keys (`_key`); they are folded from nothing.
+    `again`: the rows are the whole history of their keys, few among many; these are folded from nothing.
     """
     engine = staging.run.engine
-    keys = None if again is None else sa.select(again.c["_key"])
-    texts = landed.Landed(connection, staging, batches, keys).texts()
+    texts = landed.Landed(connection, staging, batches, rows if again else None).texts()
     names = schema(staging).names
     for first, last in _chunks(connection, rows):
         select = _texts_of(rows, texts, first, last)
         frame = pl.DataFrame(engine.fetch(connection, select))
-        typed, refused = typed_rows(staging, frame, again=again is not None)
+        typed, refused = typed_rows(staging, frame, again=again)
         refusals.note(refused)
         relation = engine.scan_arrow(connection, "stage_typed", typed)
         connection.execute(sa.insert(into).from_select(names, sa.select(*(relation.c[name] for name in names))))

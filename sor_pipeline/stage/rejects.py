@@ -114,9 +114,5 @@ def faults(staging: Staging, refused: pl.DataFrame) -> tuple[Fault, ...]:
             todo="see staged.reject; the field keeps what the record said before",
             warning=True,
         )
-        for group in refused_groups(groups)
+        for group in groups.sort("field", "reason").to_dicts()
     )
-
-
-def refused_groups(groups: pl.DataFrame) -> list[dict[str, object]]:
-    return groups.sort("field", "reason").to_dicts()

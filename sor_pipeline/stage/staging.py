@@ -43,10 +43,6 @@ class Load:
     def names(self) -> tuple[str, ...]:
         return tuple(batch.name for batch in self.batches)
 
-    @property
-    def rows(self) -> int:
-        return sum(batch.rows for batch in self.batches)
-
 
 @dataclass(frozen=True)
 class Staging:

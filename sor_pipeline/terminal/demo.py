@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from rich.markup import escape
 
 from sor_pipeline.demo.clock import midnight
 from sor_pipeline.demo.play import DOCUMENT, FIGHT, Demo
@@ -32,25 +33,31 @@ def play(home: Path, paper: Paper, *, contacts: int, days: int, seed: int) -> li
     settings = Settings.read({}, ownership=document, home=home)
     ownership = load_checked(document)
     company = Demo(folder, seed=seed, contacts=contacts, days=days)
-    passages, rounds = [], []
+    passages: list[Passage] = []
+    rounds: list[dict[str, Any]] = []
+    told: set[str] = set()
     paper.say(
-        f"[bold]{ownership.title}[/bold]: {contacts:,} contacts in nine tools that disagree, {days} days and a quiet one. One document decides: {document}\n"
+        f"[bold]{ownership.title}[/bold]: {contacts:,} contacts in nine tools that disagree; {days} days and a quiet one."
     )
+    paper.say(f"One document decides: {near(document)}\n")
     with paper.progress() as progress:
         for day in range(1, days + 2):
             progress(f"day {day}: writing extracts")
             written = company.write_day(day)
-            with opened(
-                ownership, settings, morning_of(day), lambda text, day=day: progress(f"day {day}: {text}")
-            ) as run:  # type: ignore[misc]
+            with opened(ownership, settings, morning_of(day), progress) as run:
                 passage = pass_through(run)
                 taken = sum(company.apply(file).taken for file in outbox_files(settings, passage.publication))
                 passages.append(passage)
                 rounds.append(todays_round(run, company, day))
-                tell_day(paper, day, len(written), passage, taken, quiet=day > days)
+                tell_day(paper, day, len(written), passage, taken, told, quiet=day > days)
     with reading(ownership, settings) as run:
         tell_findings(run, paper, company, rounds)
     return passages
+
+
+def near(path: Path) -> Path:
+    """The path from here, where it lies below."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def morning_of(day: int) -> datetime:
@@ -63,19 +70,21 @@ def outbox_files(settings: Settings, publication: int) -> list[Path]:
     return sorted(settings.outbox.glob(f"*/{publication}-*.jsonl"))
 
 
-def tell_day(paper: Paper, day: int, files: int, passage: Passage, taken: int, *, quiet: bool) -> None:
-    """One line a day, and what was refused."""
-    counted = {name: passage.count("publish", name) for name in ("created", "changed", "retired", "conflicts")}
-    refused = passage.count("extract", "refused")
+def tell_day(paper: Paper, day: int, files: int, passage: Passage, taken: int, told: set[str], *, quiet: bool) -> None:
+    """One line a day, and what is refused for the first time."""
+    counted = {name: passage.count("publish", name) for name in ("created", "changed", "retired")}
+    words = ", ".join(f"{number:,} {name}" for name, number in counted.items() if number) or "nothing new"
+    title = f"{'Quiet day' if quiet else 'Day'} {day}"
     paper.say(
-        f"[bold]{'Quiet day' if quiet else 'Day'} {day}[/bold]: {files} files, {passage.count('stage', 'read'):,} rows; publication {passage.publication} "
-        f"({passage.state}): {counted['created']:,} created, {counted['changed']:,} cells changed, {counted['retired']:,} retired; "
-        f"{taken:,} corrections applied by the tools"
-        + (f"; [yellow]{refused} file refused, everything else went on[/yellow]" if refused else "")
+        f"[bold]{title}[/bold]: {files} files, {passage.count('stage', 'read'):,} rows; "
+        f"publication {passage.publication}: {words}; {taken:,} corrections applied by the tools"
     )
     for fault in passage.faults:
-        if not fault.warning:
-            paper.say(f"   [yellow]{fault.what}[/yellow] [dim]({fault.where})[/dim]")
+        if not fault.warning and fault.where not in told:
+            told.add(fault.where)
+            paper.say(
+                f"   [yellow]refused: {escape(fault.where)}: {escape(fault.what)}; everything else went on[/yellow]"
+            )
 
 
 def tell_findings(run: Run, paper: Paper, company: Demo, fight: list[dict[str, Any]]) -> None:
@@ -102,13 +111,13 @@ def tell_findings(run: Run, paper: Paper, company: Demo, fight: list[dict[str, A
         f"Rows unaccounted for: {unaccounted}.\n"
     )
     paper.say("[bold]Where to look next[/bold]")
-    folder = run.settings.ownership
+    folder, home = near(run.settings.ownership), near(run.settings.home)
     paper.say(f"  the agreement        {folder}")
     paper.say(
-        f"  the conformed tables {run.settings.conformed}   (duckdb -readonly …: SELECT * FROM conformed.contact LIMIT 5)"
+        f"  the conformed tables {near(run.settings.conformed)}   (in duckdb -readonly: FROM conformed.contact LIMIT 5;)"
     )
-    paper.say(f"  the corrections      {run.settings.outbox}")
-    hint = f"SOR_OWNERSHIP={folder} SOR_HOME={run.settings.home}"
+    paper.say(f"  the corrections      {near(run.settings.outbox)}")
+    hint = f"SOR_OWNERSHIP={folder} SOR_HOME={home}"
     paper.say(f"  why a cell is so     {hint} sor why contact {_someone(run)} email")
     paper.say("  the same in Dagster  make ui   (http://localhost:3000)")
 
