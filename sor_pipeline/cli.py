@@ -268,5 +268,6 @@ def main(arguments: list[str] | None = None) -> Any:
         sys.exit(next(code for kind, code in EXIT_CODES if isinstance(error, kind)))
     except OSError as error:
         todo = "see to the disk and its permissions, then run again: nothing half-done is published"
-        Paper().faults([Fault("disk", str(error.filename or ""), "a file cannot be read or written", str(error), "", todo)])
+        what = "a file cannot be read or written"
+        Paper().faults([Fault("disk", str(error.filename or ""), what, str(error), "", todo)])
         sys.exit(UNAVAILABLE)

@@ -263,7 +263,7 @@ class Tables:
         """Grain: one current record of the source; key `_key`."""
         spec = self.ownership.sources[source]
         columns: list[sa.Column[Any]] = [
-            _key("_key", "source key; several columns are joined with |"),
+            _key("_key", "source key; several columns are joined with |, which a backslash precedes inside a column"),
             _time("_changed_at", "when the row says that it last changed, else as_of"),
             _time("_as_of", "of the batch that made the record what it is"),
             _text("_batch"),

@@ -304,9 +304,11 @@ class Nursery:
         self._process.wait()
 
     def order(self, home: Path, extracts: Path, day: int, **how: Any) -> End:
-        """Run a day. `at`: be killed at that point; `after`: be killed after so many seconds; `survey`: tell all
-        points; `largest`: no file may grow beyond so many bytes."""
-        assert self._process.stdin and self._process.stdout
+        """Run a day. `at`: be killed at that point; `after`: be killed after so many seconds; `call`, `number`: be
+        killed at the n-th such system call; `survey`: tell all points; `largest`: no file may grow beyond so many
+        bytes."""
+        assert self._process.stdin
+        assert self._process.stdout
         self._report.unlink(missing_ok=True)
         order = {"home": str(home), "extracts": str(extracts), "day": day, "report": str(self._report), **how}
         self._process.stdin.write(json.dumps(order) + "\n")
@@ -338,6 +340,8 @@ def _live(order: dict[str, Any]) -> None:
     if order.get("largest") is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (order["largest"], resource.RLIM_INFINITY))
     report: dict[str, Any] = {}
+    if order.get("call"):
+        os.kill(os.getpid(), signal.SIGSTOP)
     try:
         pass_day(home, Path(order["extracts"]), order["day"])
     except BaseException as error:
@@ -346,6 +350,18 @@ def _live(order: dict[str, Any]) -> None:
     if order.get("largest") is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     Path(order["report"]).write_text(json.dumps({**report, "points": seen}))
+
+
+def _trace(child: int, call: str, number: int) -> None:
+    """Let the stopped child go on until it makes that system call for the n-th time, and kill it there."""
+    os.waitpid(child, os.WUNTRACED)
+    inject = f"inject={call}:signal=KILL:when={number}"
+    traced = ["strace", "-f", "-qq", "-o", os.devnull, "-e", f"trace={call}", "-e", inject, "-p", str(child)]
+    subprocess.Popen(traced, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while "TracerPid:\t0\n" in Path(f"/proc/{child}/status").read_text():
+        time.sleep(0.005)
+    time.sleep(0.02)
+    os.kill(child, signal.SIGCONT)
 
 
 def _nurse() -> None:
@@ -357,6 +373,8 @@ def _nurse() -> None:
             with contextlib.suppress(BaseException):
                 _live(order)
             os._exit(0)
+        if order.get("call"):
+            _trace(child, order["call"], order["number"])
         if order.get("after"):
             time.sleep(order["after"])
             os.kill(child, signal.SIGKILL)

@@ -108,7 +108,7 @@ def _cell(
     def since(system: str) -> datetime:
         record = speakers[system]
         assert record is not None
-        return record.claim(unit[0])[2]
+        return max(since for state, _, since in map(record.claim, unit) if state != "never")
 
     if rule.take:
         return _taken(rule.take, [s for s in rule.among if has_value(s)], says, since)

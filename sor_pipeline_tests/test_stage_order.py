@@ -55,7 +55,9 @@ class Model:
 
 def claim_of(field: str, text: str | None, *, had: bool) -> tuple[int, object, object] | None:
     if text in BLANKS:
-        return (2, None, None) if had and field != "note" else (0, None, None)
+        if field == "note":
+            return None
+        return (2, None, None) if had else (0, None, None)
     if text in NOTHING:
         return (3, None, None)
     return (1, *READ[field][text]) if text in READ[field] else None

@@ -46,11 +46,13 @@ def test_four_states_and_their_times(world: World) -> None:
         assert record["name"] == (text.strip() if state == HELD else None)
 
 
-def test_ignored_blank_is_never(world: World) -> None:
-    for number, note in enumerate(["x", ""], 1):
+def test_an_ignored_blank_leaves_the_claim(world: World) -> None:
+    for number, note in enumerate(["", "x", ""], 1):
         world.land(number, [row("1", note=note)])
         world.stage()
-    assert world.record("1")["note__state"] == NEVER
+        record = world.record("1")
+        expected = (NEVER, None, day(1)) if number == 1 else (HELD, "x", day(2))
+        assert (record["note__state"], record["note"], record["note__since"]) == expected, number
 
 
 def test_refused_cell_leaves_the_claim_and_is_kept_with_its_reason(world: World) -> None:
@@ -194,6 +196,20 @@ def test_snapshot_deletes_and_revives(world: World) -> None:
     world.land(4, people(1, 2, 3, 4))
     world.stage()
     assert (world.record("4")["_deleted_at"], world.record("4")["_publication"]) == (None, 2)
+
+
+def test_a_torn_snapshot_deletes_nothing(world: World) -> None:
+    world.land(1, people(1, 2, 3, 4))
+    world.land(2, people(1, 2, 3), bad=["4,half a row"])
+    outcome = world.stage()
+    assert world.record("4")["_deleted_at"] is None
+    assert [fault.code for fault in outcome.faults if fault.code == "snapshot-torn"] == ["snapshot-torn"]
+    world.land(4, people(1, 2, 3))
+    world.stage()
+    assert world.record("4")["_deleted_at"] == day(4)
+    world.land(3, people(1, 2, 3, 4), bad=["?"])
+    world.stage()
+    assert world.record("4")["_deleted_at"] == day(4)
 
 
 def test_late_snapshot(world: World) -> None:

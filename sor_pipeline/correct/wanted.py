@@ -164,7 +164,9 @@ def _correctable(
 
 def _equal(one: sa.ColumnElement[Any], other: sa.ColumnElement[Any], field: Field) -> sa.ColumnElement[bool]:
     if field.tolerance and field.kind.stored in (Stored.decimal, Stored.integer):
-        return sa.func.abs(one - other) <= sa.cast(sa.literal(str(field.tolerance), sa.Text), sa.Numeric(18, 9))
+        wide = sa.Numeric(38, 9)  # the difference of two numbers of 18 digits has 19
+        apart = sa.func.abs(sa.cast(one, wide) - sa.cast(other, wide))
+        return apart <= sa.cast(sa.literal(str(field.tolerance), sa.Text), sa.Numeric(18, 9))
     return one == other
 
 

@@ -16,12 +16,12 @@ _NAMED = 20
 
 
 def blocking(tables: Tables) -> Rows:
-    """Grain: one current finding of severity `block` that failed, or could not be judged."""
+    """Grain: one current finding of severity `block` that failed, or could not be judged; of what the document has."""
     finding = tables.finding
     failed = sa.or_(finding.c.failed > 0, finding.c.passed.is_(False))
     return (
         sa.select(finding)
-        .where(finding.c.severity == Severity.block.value, failed)
+        .where(finding.c.severity == Severity.block.value, failed, finding.c.entity.in_(list(tables.ownership.entities)))
         .order_by(finding.c.entity, finding.c.expectation)
     )
 

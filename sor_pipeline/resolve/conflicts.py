@@ -113,7 +113,8 @@ def _kind(said: sa.FromClause, held: sa.FromClause, name: str, field: Field, sou
 def _differ(one: Expression, other: Expression, field: Field) -> sa.ColumnElement[bool]:
     """Comparable forms differ; numbers by more than the field's tolerance."""
     if field.tolerance and field.kind.stored in (Stored.decimal, Stored.integer):
-        far = sa.func.abs(one - other) > sa.literal(field.tolerance, sa.Numeric(18, 9))
+        wide = sa.Numeric(38, 9)  # the difference of two numbers of 18 digits has 19
+        far = sa.func.abs(sa.cast(one, wide) - sa.cast(other, wide)) > sa.literal(field.tolerance, sa.Numeric(18, 9))
         return sa.or_(far, one.is_(None) != other.is_(None))
     return one.is_distinct_from(other)
 

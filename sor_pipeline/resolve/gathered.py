@@ -14,14 +14,17 @@ from sor_pipeline.resolve.units import Unit
 from sor_pipeline.tables import ClaimState
 
 
-def gathered(unit: Unit, words: Mapping[str, sa.FromClause]) -> Rows:
-    """Grain: one entity for which a listed system has a value; columns entity_id, gathered, since."""
+def gathered(unit: Unit, words: Mapping[str, sa.FromClause], *, lists: bool) -> Rows:
+    """Grain: one entity for which a listed system has a value; columns entity_id, gathered, since.
+
+    `lists` says that the values are lists themselves: their items are gathered.
+    """
     name = unit.fields[0]
     said = sa.union_all(
         *(
             sa.select(
                 rows.c.entity_id,
-                sa.cast(sa.func.to_json(rows.c[name]), sa.Text).label("item"),
+                (_items(rows.c[name]) if lists else sa.cast(sa.func.to_json(rows.c[name]), sa.Text)).label("item"),
                 rows.c[f"{name}__since"].label("since"),
             ).where(rows.c[f"{name}__state"] == int(ClaimState.value))
             for system, rows in words.items()
@@ -39,3 +42,8 @@ def gathered(unit: Unit, words: Mapping[str, sa.FromClause]) -> Rows:
         sa.func.concat("[", items, "]").label("gathered"),
         sa.func.max(distinct.c.since).label("since"),
     ).group_by(distinct.c.entity_id)
+
+
+def _items(array: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
+    """Each item of a JSON array, as JSON."""
+    return sa.cast(sa.func.unnest(sa.func.json_extract(array, "$[*]")), sa.Text)

@@ -74,13 +74,14 @@ def _add(run: Run, connection: sa.Connection, entity: str, cause: str, selects: 
 def _write_cells(run: Run, connection: sa.Connection, entity: str, pending: int, everybody: bool) -> tuple[int, int]:
     """Replace canonical rows of which a value or its lineage differs; drop those of entities without a live record."""
     tables, canonical = run.tables, run.tables.canonical[entity]
-    parts = units(run.ownership, entity)
+    parts, fields = units(run.ownership, entity), run.ownership.entities[entity].fields
     said = {
         system: _said(run, connection, entity, system, parts, everybody) for system in run.ownership.systems_of(entity)
     }
     lists = {
-        unit.fields[0]: gathered(unit, said).subquery(f"all_{unit.fields[0]}")
+        name: gathered(unit, said, lists=fields[name].type == "list").subquery(f"all_{name}")
         for unit in parts
+        for name in unit.fields
         if unit.rule.take == Take.all
     }
     select = cells(tables, entity, parts, said, lists, run.now, everybody=everybody)

@@ -20,7 +20,10 @@ from sor_pipeline.tables import ClaimState
 
 @dataclass(frozen=True)
 class Word:
-    """What one system says about one unit: columns of `words`, null where it has no record."""
+    """What one system says about one unit: columns of `words`, null where it has no record.
+
+    A group's `since` is when the last of its fields changed.
+    """
 
     system: str
     speaks: sa.ColumnElement[bool]
@@ -124,11 +127,15 @@ def word(rows: sa.FromClause, prefix: str, system: str, unit: Unit) -> Word:
     handle = unit.fields[0]
     compare = f"{prefix}{handle}__cmp"
     states = [rows.c[f"{prefix}{name}__state"] for name in unit.fields]
+    spoken = [
+        sa.case((state != int(ClaimState.never), rows.c[f"{prefix}{name}__since"]))
+        for name, state in zip(unit.fields, states, strict=True)
+    ]
     return Word(
         system=system,
         speaks=rows.c[f"{prefix}{handle}__speaks"],
         has_value=sa.or_(*(state == int(ClaimState.value) for state in states)),
         value=rows.c[f"{prefix}{handle}"],
         compare=rows.c[compare] if compare in rows.c else rows.c[f"{prefix}{handle}"],
-        since=rows.c[f"{prefix}{handle}__since"],
+        since=sa.func.greatest(*spoken) if len(spoken) > 1 else rows.c[f"{prefix}{handle}__since"],
     )

@@ -19,7 +19,7 @@ from sor_pipeline.stage.blanks import BLANKS
 from sor_pipeline.stage.staging import Staging
 
 UNREADABLE = "\x1a"
-KEY_SEPARATOR = "|"
+KEY_SEPARATOR, _ESCAPE = "|", "\\"
 _CONTROL = r"[\x00-\x1f\x7f]"
 _BLANK = "[" + "".join(rf"\x{{{ord(character):x}}}" for character in BLANKS) + "]"
 _BLANK_END = f"^{_BLANK}|{_BLANK}$"
@@ -52,7 +52,7 @@ class Cells:
 
     def key(self) -> Text:
         parts = [self.trimmed(name) for name in self._staging.spec.key]
-        return parts[0] if len(parts) == 1 else sa.func.concat_ws(KEY_SEPARATOR, *parts)
+        return parts[0] if len(parts) == 1 else sa.func.concat_ws(KEY_SEPARATOR, *map(_escaped, parts))
 
     def rejection(self) -> Text:
         """Why the row is no record, null where it is one."""
@@ -106,6 +106,12 @@ class Cells:
 def trim(text: Text) -> Text:
     """Without blanks around it. Looking first is ten times as fast as trimming what needs none."""
     return sa.case((sa.func.regexp_matches(text, _BLANK_END), sa.func.trim(text, BLANKS)), else_=text)
+
+
+def _escaped(part: Text) -> Text:
+    """One of several parts of a key, so that different parts never join to the same key."""
+    once = sa.func.replace(part, _ESCAPE, _ESCAPE * 2)
+    return sa.func.replace(once, KEY_SEPARATOR, _ESCAPE + KEY_SEPARATOR)
 
 
 def _measured(text: Text | None) -> tuple[Text, ...]:

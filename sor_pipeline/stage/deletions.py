@@ -3,8 +3,9 @@
 Belongs here: what is missing, what is back, the guard against a snapshot that shrank too much, and
 late snapshots. Does not: deletion flags of `changes` sources (they are observations: `fold`).
 
-Presence counts by as_of alone: a record is live if the newest snapshot holds it; else it is deleted
-as of the first snapshot after the last one that does.
+Presence counts by as_of alone: a record is live if no whole snapshot came after the last one that
+holds it; else it is deleted as of the first such. A snapshot with rows that could not be read proves
+presence but not absence: the missing record may be among them.
 """
 
 from __future__ import annotations
@@ -16,12 +17,15 @@ import sqlalchemy as sa
 
 from sor_pipeline.engine.base import Rows
 from sor_pipeline.errors import Fault
+from sor_pipeline.ownership.source import Mode
 from sor_pipeline.stage import landed
 from sor_pipeline.stage.staging import Batch, Load, Staging
 
 
 def shrunk(connection: sa.Connection, staging: Staging, load: Load, arrivals: sa.Table) -> Fault | None:
     """What is wrong with a newest snapshot that lacks more than `max_shrink` of the live records, unless accepted."""
+    if not load.whole:
+        return None
     staged = staging.table
     live = staged.c["_deleted_at"].is_(None)
     present, missing = connection.execute(
@@ -57,6 +61,21 @@ def _present(arrivals: sa.FromClause) -> Rows:
     return sa.select(arrivals.c["_key"]).where(arrivals.c["_reason"].is_(None))
 
 
+def torn(staging: Staging, load: Load) -> Fault | None:
+    """The warning that a snapshot deletes nothing because some of its rows could not be read."""
+    if staging.mode is not Mode.snapshot or load.whole:
+        return None
+    return Fault(
+        "snapshot-torn",
+        f"{staging.source} {load.names[-1]}",
+        "rows could not be read, so a record that is missing may be among them; nothing is deleted",
+        f"{sum(batch.bad_rows for batch in load.batches)} bad rows",
+        "a snapshot whose every row can be read",
+        "deliver it again without them; the next whole snapshot deletes",
+        warning=True,
+    )
+
+
 def mark_missing(connection: sa.Connection, staging: Staging, load: Load, arrivals: sa.Table) -> int:
     """Delete what the newest snapshot lacks, revive what it has again; returns the number newly deleted."""
     staged, pending = staging.table, staging.run.pending(connection)
@@ -64,6 +83,8 @@ def mark_missing(connection: sa.Connection, staging: Staging, load: Load, arriva
     live = staged.c["_deleted_at"].is_(None)
     back = sa.update(staged).where(~live, here).values(_deleted_at=None, _publication=pending)
     connection.execute(back)
+    if not load.whole:
+        return 0
     missing = sa.and_(live, staged.c["_key"].not_in(_present(arrivals)))
     count: int = connection.execute(sa.select(sa.func.count()).where(missing)).scalar_one()
     if count:
@@ -86,7 +107,8 @@ def mark_by_presence(
         .group_by(rows.c["_key"])
         .subquery("last")
     )
-    times = sorted({batch.as_of for batch in batches})
+    torn = {batch.as_of for batch in batches if batch.bad_rows}
+    times = sorted({batch.as_of for batch in batches} - torn)
     snapshots = engine.scan_arrow(
         connection, "stage_snapshots", pa.table({"as_of": pa.array(times, pa.timestamp("us"))})
     ).alias("snapshots")

@@ -17,7 +17,6 @@ from typing import Any
 import sqlalchemy as sa
 
 from sor_pipeline.engine.base import Rows
-from sor_pipeline.ownership.rules import Blank
 from sor_pipeline.ownership.source import Mode
 from sor_pipeline.stage.observations import said_column
 from sor_pipeline.stage.sequence import folded_sequences, versions
@@ -67,9 +66,10 @@ def _present(staging: Staging, observed: sa.Table) -> Rows:
 
 
 def base(observed: sa.Table, present: sa.Table) -> sa.Subquery:
-    """The staged records that are folded onto: not those of keys that are folded from nothing."""
+    """The staged records that are folded onto: not those of keys that are folded from nothing, or that have no digest."""
     again = sa.select(observed.c["_key"]).where(observed.c["_again"].is_(True))
-    return sa.select(*present.c).where(present.c["_key"].not_in(again)).subquery("base")
+    said = present.c["_digest"].is_not(None)
+    return sa.select(*present.c).where(said, present.c["_key"].not_in(again)).subquery("base")
 
 
 def _one(staging: Staging, observed: sa.Table, several: sa.Table, present: sa.Table) -> Rows:
@@ -99,11 +99,7 @@ def _claim_of_one(
     before, said = claim(staged, field), observed.c[said_column(field)]
     silent, valued = said.is_(None), said == int(ClaimState.value)
     held = before.state.in_((int(ClaimState.value), int(ClaimState.cleared)))
-    blank = (
-        sa.case((held, int(ClaimState.cleared)), else_=int(ClaimState.never))
-        if clears(staging, field)
-        else sa.literal(0)
-    )
+    blank = sa.case((held, int(ClaimState.cleared)), else_=int(ClaimState.never))
     state = sa.case((silent, sa.func.coalesce(before.state, 0)), (said == 0, blank), else_=said)
 
     def of(name: str, old: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
@@ -122,11 +118,6 @@ def _claim_of_one(
     if before.raw is not None:
         columns.append(sa.func.coalesce(observed.c[f"{field}__raw"], before.raw).label(f"{field}__raw"))
     return columns
-
-
-def clears(staging: Staging, field: str) -> bool:
-    """Whether a blank in this field takes back an earlier value."""
-    return staging.fields[field].blank is Blank.clears
 
 
 def _weighed(staging: Staging, records: sa.Subquery, staged: sa.Table, pending: int) -> Rows:

@@ -18,7 +18,6 @@ import sqlalchemy as sa
 
 from sor_pipeline.engine.base import Rows
 from sor_pipeline.stage import landed
-from sor_pipeline.stage.fold import clears
 from sor_pipeline.stage.observations import changed_at, observe, said_column
 from sor_pipeline.stage.readings import BLANK
 from sor_pipeline.stage.rejects import Refusals
@@ -63,9 +62,8 @@ def _late_keys(staging: Staging, load: Load, observed: sa.Table, newest: datetim
         unsure = staged.c["_changed_at"] == staged.c["_as_of"]
         reasons.append(sa.and_(unsure, observed.c["_changed_at"] <= sa.literal(newest, sa.DateTime)))
     for field in staging.fields:
-        if clears(staging, field):
-            was_placeholder = staged.c[f"{field}__state"] == int(ClaimState.placeholder)
-            reasons.append(sa.and_(was_placeholder, observed.c[said_column(field)] == BLANK))
+        was_placeholder = staged.c[f"{field}__state"] == int(ClaimState.placeholder)
+        reasons.append(sa.and_(was_placeholder, observed.c[said_column(field)] == BLANK))
     return (
         sa.select(observed.c["_key"])
         .join(staged, staged.c["_key"] == observed.c["_key"])

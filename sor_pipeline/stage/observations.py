@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from sor_pipeline.engine.base import Rows
 from sor_pipeline.ownership.entity import Field
 from sor_pipeline.ownership.fieldtypes import Stored
+from sor_pipeline.ownership.rules import Blank
 from sor_pipeline.stage import landed
 from sor_pipeline.stage.readings import BLANK, Reader, Reading
 from sor_pipeline.stage.rejects import REFUSED, Refusals
@@ -144,9 +145,11 @@ def changed_at(staging: Staging, texts: pl.Series) -> Standard:
 def _claim_columns(
     staging: Staging, name: str, reading: Reading, text: pl.Series, flagged: pl.Series
 ) -> dict[str, object]:
-    """A row that only says that its record is gone clears nothing: its blanks say nothing."""
+    """A row that only says that its record is gone clears nothing, nor does a blank that is to be ignored."""
     hollow = flagged & reading.said.eq_missing(BLANK)
-    columns: dict[str, object] = {name: reading.value, said_column(name): only_where(reading.said, ~hollow)}
+    ignored = staging.fields[name].blank is Blank.ignored
+    unsaid = reading.said.eq_missing(BLANK) if ignored else hollow
+    columns: dict[str, object] = {name: reading.value, said_column(name): only_where(reading.said, ~unsaid)}
     if staging.fields[name].kind.folds:
         columns[f"{name}__cmp"] = reading.value if reading.compare is None else reading.compare
     if staging.keeps_raw(name):

@@ -33,6 +33,8 @@ def compare(connection: sa.Connection, staging: Staging, before: sa.Table, newes
     connection.execute(sa.update(staged).where(*same).values(_publication=before.c["_publication"]))
     gone = before.c["_deleted_at"].is_(None)
     values: dict[str, sa.ColumnElement[Any]] = {name: before.c[name] for name in names}
+    # Without a digest it is no observation: where the record is selected again, it is made anew.
+    values["_digest"] = sa.cast(sa.null(), sa.Text)
     values["_deleted_at"] = sa.func.coalesce(before.c["_deleted_at"], sa.literal(newest, sa.DateTime))
     values["_publication"] = sa.case((gone, sa.literal(pending, sa.BigInteger)), else_=before.c["_publication"])
     lost = sa.select(*values.values()).where(before.c["_key"].not_in(sa.select(staged.c["_key"])))

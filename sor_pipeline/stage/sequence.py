@@ -11,7 +11,6 @@ from typing import Any
 import sqlalchemy as sa
 
 from sor_pipeline.engine.base import Rows
-from sor_pipeline.ownership.rules import Blank
 from sor_pipeline.ownership.source import Mode
 from sor_pipeline.stage.observations import said_column
 from sor_pipeline.stage.staging import Staging
@@ -139,7 +138,7 @@ def _claim_ends(staging: Staging, rows: sa.Table) -> sa.Subquery:
     holds = sa.case((claims.c["said"].in_((int(ClaimState.value), int(ClaimState.cleared))), 1), else_=0)
     so_far = sa.func.max(holds).over(partition_by=[claims.c["_key"], claims.c["field"]], order_by=claims.c[NUMBER])
     held = sa.select(*claims.c, so_far.label("held")).subquery("held")
-    cleared = sa.and_(held.c["said"] == 0, held.c["held"] == 1, held.c["clears"] == 1)
+    cleared = sa.and_(held.c["said"] == 0, held.c["held"] == 1)
     state = sa.case((cleared, int(ClaimState.cleared)), else_=held.c["said"])
     said = sa.select(*held.c, state.label("state")).subquery("said")
     form = sa.func.concat(sa.cast(said.c["state"], sa.Text), ":", sa.func.coalesce(said.c["form"], ""))
@@ -173,7 +172,6 @@ def _claims(staging: Staging, rows: sa.Table) -> sa.Subquery:
         cell = rows.c[said_column(field)]
         said = sa.case((rows.c[NUMBER] == 1, sa.func.coalesce(cell, 0)), else_=cell)
         form = sa.cast(rows.c[f"{field}__cmp" if spec.kind.folds else field], sa.Text)
-        clears = 1 if spec.blank is Blank.clears else 0
         selects.append(
             sa.select(
                 rows.c["_key"],
@@ -182,7 +180,6 @@ def _claims(staging: Staging, rows: sa.Table) -> sa.Subquery:
                 said.label("said"),
                 rows.c[f"{field}__at"].label("at"),
                 form.label("form"),
-                sa.literal(clears).label("clears"),
             ).where(said.is_not(None))
         )
     return sa.union_all(*selects).subquery("claims")

@@ -43,6 +43,11 @@ class Load:
     def names(self) -> tuple[str, ...]:
         return tuple(batch.name for batch in self.batches)
 
+    @property
+    def whole(self) -> bool:
+        """Whether every row could be read: only then does absence prove anything."""
+        return not any(batch.bad_rows for batch in self.batches)
+
 
 @dataclass(frozen=True)
 class Staging:

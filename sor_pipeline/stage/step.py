@@ -112,6 +112,7 @@ def _stage(connection: sa.Connection, staging: Staging, load: Load, progress: _P
     progress.counts.update(accounting.account(connection, staging, load, arrived, fresh, folded, deleted))
     progress.counts.update(batches=len(load.batches), rejected_cells=len(refused))
     progress.faults.extend(rejects.faults(staging, refused))
+    progress.faults.extend(filter(None, [deletions.torn(staging, load)]))
     remember(connection, staging, load.as_of)
     return False
 

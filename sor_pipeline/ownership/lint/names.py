@@ -16,7 +16,7 @@ from sor_pipeline.ownership.source import Mode
 _TAKEN_TABLES = frozenset({"change", "conflict", "publication", "state", "id", "affected"})
 _TABLE_ENDS = ("_source", "_key", "_history")
 _LINEAGE_ENDS = ("_system", "_key", "_rule", "_since")
-_TAKEN_COLUMNS = frozenset({"entity_id", "from_publication", "valid_from", "valid_to"})
+_TAKEN_COLUMNS = frozenset({"entity_id", "from_publication", "to_publication", "valid_from", "valid_to"})
 
 
 def check_names(book: Notebook) -> None:

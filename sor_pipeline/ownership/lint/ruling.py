@@ -6,17 +6,19 @@ Belongs here: owner, fallback, exceptions, groups, take. Does not: the condition
 from __future__ import annotations
 
 from sor_pipeline.ownership.entity import Field
+from sor_pipeline.ownership.fieldtypes import Stored
 from sor_pipeline.ownership.lint.notebook import Notebook, Path
-from sor_pipeline.ownership.rules import Ruled
+from sor_pipeline.ownership.rules import Ruled, Take
 
 _RULE_WORDS = ("owner", "fallback", "exceptions", "stale_after")
 
 
 def check_ruling(book: Notebook) -> None:
-    """two-owners, owner-maps-nothing, owner-without-source, unmapped-field, fallback-names-owner, take-written-back."""
+    """two-owners, owner-maps-nothing, owner-without-source, unmapped-field, fallback-names-owner, take-*."""
     for path, entity, name, declared in book.fields():
         _one_rule(book, path, entity, declared)
         _someone_speaks(book, path, entity, name, declared)
+        _holds_all(book, path, declared)
         _written_back(book, entity, name, declared)
     for path, entity, spec in book.entities():
         decides = any(book.ownership.rule_of(entity, name).owner == spec.owner for name in spec.fields)
@@ -122,14 +124,21 @@ def _fallback(book: Notebook, path: Path, entity: str, words: Ruled) -> None:
         book.warn("setting-without-effect", (*path, "among"), what, "no `take`", "`take`", "add `take`, or remove it")
 
 
+def _holds_all(book: Notebook, path: Path, declared: Field) -> None:
+    """`take: all` gives a JSON array, which only a text column can hold."""
+    if declared.take == Take.all and declared.kind.stored is not Stored.text:
+        what = f"`{path[-1]}` takes all values, and has room for one"
+        todo = f"write `type: list` and `of: {declared.type}`"
+        book.error("take-all-type", (*path, "take"), what, f"type `{declared.type}`", "type `list` or `text`", todo)
+
+
 def _written_back(book: Notebook, entity: str, name: str, declared: Field) -> None:
-    if declared.take not in ("latest", "earliest"):
+    if declared.take not in (Take.latest, Take.earliest, Take.all):
         return
     for source, spec in book.ownership.sources_of(entity).items():
         if name in spec.accepts:
-            what = (
-                f"`{name}` takes the {declared.take} value, and `{source}` is written to: our own writing becomes news"
-            )
+            taken = "all values" if declared.take == Take.all else f"the {declared.take} value"
+            what = f"`{name}` takes {taken}, and `{source}` is written to: our own writing becomes news"
             todo = "give the field an owner, or remove it from `accepts`"
             where = ("sources", source, "accepts", spec.accepts.index(name))
             book.error("take-written-back", where, what, f"`{name}` in `accepts`", f"`{name}` in no `accepts`", todo)
