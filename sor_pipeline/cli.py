@@ -9,6 +9,7 @@ or nothing that can be read; 3 an expectation blocked the publication; 4 the war
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,16 +24,18 @@ from rich.markup import escape
 from sor_pipeline import __version__
 from sor_pipeline.errors import EngineError, Fault, OwnershipError, PublicationBlocked, SettingsError, SorError
 from sor_pipeline.ownership.document import Ownership
-from sor_pipeline.ownership.lint import load_checked
+from sor_pipeline.ownership.lint import UNREADABLE, load_checked
 from sor_pipeline.ownership.lint import read as read_document
 from sor_pipeline.ownership.schema import json_schema
-from sor_pipeline.settings import Settings
-from sor_pipeline.terminal.paper import Paper
+from sor_pipeline.settings import DEFAULT_DOCUMENT, Settings
+from sor_pipeline.terminal.anywhere import Anywhere
+from sor_pipeline.terminal.paper import Paper, near
 
 FAULTS, USAGE, BLOCKED, UNAVAILABLE = 1, 2, 3, 4
 
+
 app = typer.Typer(
-    help="One ownership document says which system is right; sor makes it so.",
+    cls=Anywhere, help="One ownership document says which system is right; sor makes it so.",
     epilog="Exit codes: 0 done, 1 faults or not found, 2 usage, 3 publication blocked, 4 warehouse unavailable.",
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich",
 )  # fmt: skip
@@ -50,7 +53,13 @@ class Place:
     extracts: Path | None
 
     def settings(self) -> Settings:
-        return Settings.read(ownership=self.ownership, home=self.home, extracts=self.extracts)
+        """Where nothing names a document, none is here and the demo was played: the demo's."""
+        found = Settings.read(ownership=self.ownership, home=self.home, extracts=self.extracts)
+        named = self.ownership or os.environ.get("SOR_OWNERSHIP") or found.ownership.exists()
+        demo = found.home / "demo" / DEFAULT_DOCUMENT
+        if named or not demo.exists():
+            return found
+        return Settings.read(ownership=demo, home=self.home, extracts=self.extracts)
 
 
 @app.callback()
@@ -76,29 +85,27 @@ def _document(context: typer.Context) -> Iterator[tuple[Ownership, Settings]]:
 
 
 @app.command()
-def version() -> None:
-    """Print the version."""
-    typer.echo(__version__)
-
-
-@app.command()
 def init(
     folder: Annotated[Path, typer.Argument(help="folder of extracts", exists=True, file_okay=False)],
     output: Annotated[Path, typer.Option("--output", "-o", help="where to write the draft")] = Path("ownership.yaml"),
     force: Annotated[bool, typer.Option("--force", help="overwrite a document that is there")] = False,
+    machine: Json = False,
 ) -> None:
     """Draft an ownership document from a folder of extracts; every guess is commented."""
     from sor_pipeline.terminal.scaffold import draft
 
-    paper = Paper()
+    paper = Paper(machine=machine)
     if output.exists() and not force:
-        paper.aside.print(f"[red]{output} exists; name another with --output, or overwrite it with --force[/red]")
-        raise typer.Exit(USAGE)
+        raise typer.BadParameter(f"{output} exists; name another with --output, or overwrite it with --force")
     drafted = draft(folder)
     output.write_text(drafted.text, encoding="utf-8")
+    paper.data({"written": str(output), "notes": drafted.notes})
     for note in drafted.notes:
         paper.say(f"[yellow]{escape(note)}[/yellow]")
-    paper.say(f"Wrote {output}. Read every comment, then: sor --ownership {output} --extracts {folder} check")
+    where = "" if output == Path(DEFAULT_DOCUMENT) else f" --ownership {output}"
+    base = "" if output.absolute().parent == folder.absolute() else f" --extracts {folder}"
+    paper.say(f"Wrote {output}. Read every comment and mend it, then:")
+    paper.say(f"  sor check{where}\n  sor run{where}{base}")
 
 
 @app.command()
@@ -113,16 +120,10 @@ def check(context: typer.Context, machine: Json = False) -> None:
     if ownership is not None and not reading.severity:
         fields = sum(len(entity.fields) for entity in ownership.entities.values())
         paper.say(
-            f"{settings.ownership}: {len(ownership.systems)} systems, {len(ownership.sources)} sources, "
-            f"{len(ownership.entities)} entities, {fields} fields; no faults, {len(reading.faults)} warnings"
+            f"{near(settings.ownership)}: {len(ownership.systems)} systems, {len(ownership.sources)} sources, "
+            f"{len(ownership.entities)} kinds of entity, {fields} fields; no faults, warnings: {len(reading.faults)}"
         )
     raise typer.Exit(int(reading.severity))
-
-
-@app.command()
-def schema() -> None:
-    """Print the JSON Schema of the ownership document, for editors."""
-    typer.echo(json.dumps(json_schema(), indent=2))
 
 
 @app.command()
@@ -143,7 +144,7 @@ def run(
     ):
         passage = pass_through(hands)
     paper.data(as_data(passage))
-    tell(passage, paper)
+    tell(passage, settings, paper)
     if passage.state == "blocked":
         raise typer.Exit(BLOCKED)
 
@@ -191,7 +192,7 @@ def why(
     with _document(context) as (ownership, settings), reading(ownership, settings) as hands:
         _known(ownership, entity, field)
         if not show_why(hands, paper, entity, name, field):
-            paper.aside.print(f"[red]no {entity} has the id or key {name}[/red]")
+            paper.aside.print(f"[red]no {entity} has the id or key {escape(name)}[/red]")
             raise typer.Exit(FAULTS)
 
 
@@ -218,6 +219,7 @@ def accept(
     subject: Annotated[str, typer.Argument(help="as the refusal names it, e.g. shrink:hubspot.contacts:<batch>")],
     by: Annotated[str, typer.Option(help="who accepts")],
     reason: Annotated[str, typer.Option(help="why")],
+    machine: Json = False,
 ) -> None:
     """Accept by name what a guard stopped; the next run goes on with it."""
     from sor_pipeline.flow import opened
@@ -225,15 +227,17 @@ def accept(
 
     with _document(context) as (ownership, settings), opened(ownership, settings) as hands:
         fresh = write_down(hands, subject, by, reason)
-    typer.echo(f"{'accepted' if fresh else 'was accepted already'}: {subject}")
+    paper = Paper(machine=machine)
+    paper.data({"subject": subject, "fresh": fresh})
+    paper.say(f"{'accepted' if fresh else 'was accepted already'}: {escape(subject)}")
 
 
 @app.command()
 def demo(
     context: typer.Context,
     contacts: Annotated[int, typer.Option(min=50, help="size of the company")] = 400,
-    days: Annotated[int, typer.Option(min=1, max=30)] = 6,
-    seed: int = 7,
+    days: Annotated[int, typer.Option(min=1, max=30, help="days to play; a quiet one follows")] = 6,
+    seed: Annotated[int, typer.Option(help="another seed is another company")] = 7,
     machine: Json = False,
 ) -> None:
     """Play the synthetic company: nine tools that disagree, day after day. Empties the state folder."""
@@ -243,6 +247,18 @@ def demo(
     if settings.home.exists() and any(settings.home.iterdir()) and not (settings.home / "demo").is_dir():
         raise typer.BadParameter(f"{settings.home} holds the state of something else; name another folder with --home")
     play(settings.home, Paper(machine=machine), contacts=contacts, days=days, seed=seed)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of the ownership document, for editors."""
+    typer.echo(json.dumps(json_schema(), indent=2))
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)
 
 
 def _known(ownership: Ownership, entity: str | None, field: str | None) -> None:
@@ -260,14 +276,18 @@ EXIT_CODES: tuple[tuple[type[SorError], int], ...] = (
 
 
 def main(arguments: list[str] | None = None) -> Any:
-    """Entry point: faults are printed whole, never as a traceback."""
+    """Entry point: faults are printed whole, never as a traceback; with `--json` also as one document."""
     try:
         return app(args=arguments)
     except SorError as error:
-        Paper().faults(error.faults)
-        sys.exit(next(code for kind, code in EXIT_CODES if isinstance(error, kind)))
+        faults = error.faults
+        code = next(code for kind, code in EXIT_CODES if isinstance(error, kind))
+        code = USAGE if any(fault.code in UNREADABLE for fault in faults) else code
     except OSError as error:
         todo = "see to the disk and its permissions, then run again: nothing half-done is published"
-        what = "a file cannot be read or written"
-        Paper().faults([Fault("disk", str(error.filename or ""), what, str(error), "", todo)])
-        sys.exit(UNAVAILABLE)
+        faults = (Fault("disk", str(error.filename or ""), "a file cannot be read or written", str(error), "", todo),)
+        code = UNAVAILABLE
+    paper = Paper(machine="--json" in (sys.argv if arguments is None else arguments))
+    paper.data({"faults": [asdict(fault) for fault in faults]})
+    paper.faults(faults)
+    sys.exit(code)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
+import sqlalchemy as sa
 from filelock import FileLock, Timeout
 
 from sor_pipeline.check.step import run as check
@@ -147,7 +148,7 @@ def opened(
 def reading(ownership: Ownership, settings: Settings) -> Iterator[Run]:
     """The same hands for looking only: takes no lock, creates nothing.
 
-    Raises SettingsError where nothing has run yet.
+    Raises SettingsError where nothing has run yet, or not with the document as it is now.
     """
     if not settings.home.is_dir() or not any(settings.home.iterdir()):
         raise SettingsError(
@@ -155,7 +156,13 @@ def reading(ownership: Ownership, settings: Settings) -> Iterator[Run]:
                   "the state folder of a run", "run `sor run` first, or name the folder with --home or SOR_HOME")
         )  # fmt: skip
     engine = open_engine(settings.warehouse_url, [settings.home, settings.extracts])
-    yield Run(ownership, engine, Tables(ownership), settings, datetime.now(UTC).replace(tzinfo=None, microsecond=0))
+    try:
+        yield Run(ownership, engine, Tables(ownership), settings, datetime.now(UTC).replace(tzinfo=None, microsecond=0))
+    except sa.exc.ProgrammingError as error:  # a table or a column is not there
+        raise SettingsError(
+            Fault("document-changed", str(settings.ownership), "the document names what the warehouse does not have yet",
+                  "", "the document of the last run", "run `sor run` first")
+        ) from error  # fmt: skip
 
 
 def one_step(run: Run, step: Step, scope: str) -> Done:

@@ -336,7 +336,9 @@ class Tables:
         for name in self._fields(entity):
             columns.append(_text(f"{name}_system", f"system that says {name}"))
             columns.append(_text(f"{name}_key", f"its record that says {name}"))
-            columns.append(_text(f"{name}_rule", "rule that decided: owner, exception, fallback, take or hold"))
+            columns.append(
+                _text(f"{name}_rule", "rule that decided: owner, exception, fallback, stale_owner, take or hold")
+            )
             columns.append(_time(f"{name}_since", f"when that system's {name} changed"))
         return self._table("conformed", f"{entity}_source", f"One row per {entity}: who says so, per cell.", *columns)
 

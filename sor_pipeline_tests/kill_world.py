@@ -413,11 +413,12 @@ def _read(file: Path) -> None:
 
     print("ready", flush=True)
     seen: dict[str, int] = {}
-    while not select.select([sys.stdin], [], [], 0.005)[0]:
+    while not select.select([sys.stdin], [], [], 0.25)[0]:
         try:
-            saw = digest_of(rows_of(file)) if file.exists() else "missing"
+            saw = digest_of(rows_of(file))
         except Exception as error:
-            saw = f"{type(error).__name__}: {error}"
+            absent = "database does not exist" in str(error)
+            saw = "missing" if absent else f"{type(error).__name__}: {error}"
         seen[saw] = seen.get(saw, 0) + 1
     print(json.dumps(seen), flush=True)
 

@@ -8,6 +8,9 @@ from typing import Any
 import duckdb
 import pytest
 
+from sor_pipeline.errors import SettingsError
+from sor_pipeline.flow import reading
+from sor_pipeline.observe.why import cells, found
 from sor_pipeline.ownership.document import Ownership
 from sor_pipeline.ownership.lint import lint
 from sor_pipeline_tests.flow_world import Site
@@ -183,3 +186,134 @@ def test_a_group_is_as_fresh_as_its_freshest_field(tmp_path: Path) -> None:
     site.put("contacts", 3, *rows("id,code,country,city", "1,k,DE,Bonn"))
     site.run(4)
     assert site.query("SELECT city FROM conformed.contact") == [("Bonn",)]
+
+
+@pytest.mark.parametrize("column", ["filename", "_file", 'say "%(x)s" :y'])
+def test_a_column_may_have_any_name(tmp_path: Path, column: str) -> None:
+    spec = source("item", "items", "code", fields={"code": column})
+    site = Site(tmp_path, document({"item": {"owner": "crm", "fields": {"code": {}}}}, {"crm.items": spec}))
+    for day in (0, 1):
+        site.put("items", day, ("id", column), [{"id": "1", column: f"v{day}"}])
+    site.run(1)
+    assert site.query("SELECT code FROM conformed.item") == [("v1",)]
+
+
+def _accepting(**more: Any) -> set[str]:
+    fields: dict[str, Any] = {"code": {}, "one": {}, "two": {}}
+    kind = {
+        "owner": "crm",
+        "match": [{"same": ["code"]}, {"linked": {"web.items.link": "crm.items"}}],
+        "fields": fields,
+    }
+    web = {"fields": {"code": "code", "one": "text", "two": "other"}, "accepts": ["one"]} | more
+    owner = source("item", "items", "code", "one", "two")
+    made = document({"item": kind}, {"crm.items": owner, "web.items": source("item", "pages", **web)})
+    return {fault.code for fault in lint(made) if not fault.warning}
+
+
+def test_corrections_never_fight_each_other_or_move_the_record() -> None:
+    assert _accepting() == set()
+    both = {"code": "code", "one": "text", "two": "text"}
+    assert _accepting(fields=both, accepts=["one", "two"]) == {"accepts-shared"}
+    for more in (
+        {"key": "text"}, {"key": ["id", "text"]}, {"only": {"text": ["a"]}}, {"changed_at": "text"},
+        {"extract": {"mode": "changes", "deleted": {"text": ["a"]}}, "changed_at": "at"},
+        {"fields": {"code": "code", "one": "link", "two": "other"}},
+    ):  # fmt: skip
+        assert _accepting(**more) == {"accepts-key"}, more
+
+
+def test_a_mapping_reads_no_column_of_ours() -> None:
+    assert _accepting(fields={"code": "_row", "one": "text"}) == {"reserved-column"}
+    assert _accepting(key="_row") == {"reserved-column"}
+
+
+def test_a_stale_owner_is_not_corrected_by_its_fallback(tmp_path: Path) -> None:
+    fields = {"code": {}, "city": {"fallback": ["web"], "stale_after": "1 day"}}
+    made = document(
+        {"item": {"owner": "crm", "match": [{"same": ["code"]}], "fields": fields}},
+        {
+            "crm.items": source("item", "items", "code", "city", accepts=["city"]),
+            "web.items": source("item", "pages", "code", "city"),
+            "desk.items": source("item", "cards", "code", "city", accepts=["city"]),
+        },
+    )
+    site = Site(tmp_path, made)
+    for stream in ("items", "cards"):
+        site.put(stream, 0, *rows("id,code,city", "1,k,Ulm"))
+    site.put("pages", 4, *rows("id,code,city", "1,k,Rom"))
+    site.run(5)
+    assert site.query("SELECT city FROM conformed.item") == [("Rom",)]
+    assert site.corrections() == [("desk.items", "1", "city", "Ulm", "Rom")]
+
+
+def test_a_deleted_key_of_the_target_is_replaced_by_another_of_the_same_entity(tmp_path: Path) -> None:
+    account = {"owner": "crm", "match": [{"same": ["code"]}], "fields": {"code": {}}}
+    contact = {
+        "owner": "crm", "match": [{"same": ["mail"]}],
+        "fields": {"mail": {"type": "email"}, "account": {"type": "ref", "to": "account"}},
+    }  # fmt: skip
+    made = document(
+        {"account": account, "contact": contact},
+        {
+            "crm.accounts": source("account", "accounts", "code"),
+            "desk.orgs": source("account", "orgs", "code"),
+            "crm.contacts": source("contact", "contacts", "mail", "account"),
+            "desk.users": source("contact", "users", "mail", "account", accepts=["account"]),
+        },
+    )
+    site = Site(tmp_path, made)
+    site.put("accounts", 0, *rows("id,code", "p,k"))
+    site.put("orgs", 0, *rows("id,code", "a,k", "b,k"))
+    site.put("contacts", 0, *rows("id,mail,account", "1,a@x.example,p"))
+    site.put("users", 0, *rows("id,mail,account", "7,a@x.example,a"))
+    site.run(0)
+    assert site.corrections() == []
+    site.put("orgs", 1, *rows("id,code", "b,k"))
+    site.run(1)
+    assert site.corrections() == [("desk.users", "7", "account", "a", "b")]
+
+
+def test_an_id_that_was_merged_twice_still_leads_to_its_entity(tmp_path: Path) -> None:
+    site = Site(tmp_path, REFERRING)
+    site.put("accounts", 0, *rows("id,name", "p,Acme"))
+    site.run(0)
+    ((live,),) = site.query("SELECT account_id FROM conformed.account")
+    warehouse(site, f"INSERT INTO identity.id VALUES ('account', 'a', 1, 2, 'b'), ('account', 'b', 1, 3, '{live}')")
+    with reading(REFERRING, site.settings) as run, run.engine.begin() as connection:
+        assert connection.execute(found(run.tables, "account", "a")).scalars().all() == [live]
+
+
+def test_a_question_about_what_no_run_has_seen_is_answered_in_words(tmp_path: Path) -> None:
+    site = Site(tmp_path, REFERRING)
+    site.put("accounts", 0, *rows("id,name", "p,Acme"))
+    site.run(0)
+    newer = REFERRING.model_dump(by_alias=True)
+    newer["entities"]["account"]["fields"]["city"] = {}
+    made = Ownership.model_validate(newer)
+    with (
+        pytest.raises(SettingsError, match="document-changed"),
+        reading(made, site.settings) as run,
+        run.engine.begin() as connection,
+    ):
+        connection.execute(cells(run.tables, "account", "x")).fetchall()
+
+
+def test_a_setting_without_effect_is_told() -> None:
+    made = document({"item": {"owner": "crm", "fields": {"code": {}}}}, {"crm.items": source("item", "items", "code", unique=True)})  # fmt: skip
+    assert [(fault.code, fault.warning) for fault in lint(made)] == [("setting-without-effect", True)]
+
+
+def test_what_vanished_while_the_entity_was_called_otherwise_is_retired_when_it_is_back(tmp_path: Path) -> None:
+    def called(name: str) -> Ownership:
+        return document({name: {"owner": "crm", "fields": {"code": {}}}}, {"crm.items": source(name, "items", "code")})
+
+    site = Site(tmp_path, called("item"))
+    site.put("items", 0, *rows("id,code", "1,a", "2,b"))
+    site.run(0)
+    site.document = called("thing")
+    site.put("items", 1, *rows("id,code", "2,b"))
+    site.run(1)
+    site.document = called("item")
+    site.run(2)
+    assert site.query("SELECT code FROM conformed.item") == [("b",)]

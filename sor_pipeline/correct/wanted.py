@@ -158,7 +158,7 @@ def _correctable(
     own = system_of(target.source)
     ruled = target.tables.ownership.rule_of(target.entity, name)
     owners = {ruled.owner, *(exception.owner for exception in ruled.exceptions)}
-    stands_in = rule == "fallback" if own in owners else sa.false()
+    stands_in = rule.in_(("fallback", "stale_owner")) if own in owners else sa.false()
     return sa.and_(rule.is_not(None), system.is_distinct_from(own), sa.not_(stands_in))
 
 
@@ -235,8 +235,7 @@ def touched(target: Target, since: int) -> Union:
     ]
     for name, field in target.fields.items():
         if field.to:
-            referred = tables.identity[field.to]
-            news = sa.select(referred.c.entity_id).where(referred.c._publication > since)
+            news = _keyed_anew(target, name, field.to, since)
             resolved.append(sa.select(canonical.c.entity_id).where(canonical.c[name].in_(news)))
     ids = sa.union_all(*resolved).subquery("resolved")
     moved = sa.select(identity.c.source_key).where(identity.c.source == target.source, identity.c._publication > since)
@@ -246,4 +245,15 @@ def touched(target: Target, since: int) -> Union:
         moved,
         sa.select(keys.c.source_key).where(keys.c.source == target.source, of_ids),
         sa.select(_open(target).subquery("opened").c.source_key),
+    )
+
+
+def _keyed_anew(target: Target, name: str, to: str, since: int) -> Union:
+    """Grain: one entity that a record joined, or of which the target's own record came, went or changed."""
+    identity, referred = target.tables.identity[to], target.tables.ownership.referred_source(target.source, name)
+    staged = target.tables.staged[str(referred)]
+    own = sa.and_(identity.c.source == referred, identity.c.source_key == staged.c._key)
+    return sa.union(
+        sa.select(identity.c.entity_id).where(identity.c._publication > since),
+        sa.select(identity.c.entity_id).join(staged, own).where(staged.c._publication > since),
     )

@@ -43,7 +43,7 @@ class Engine(Protocol):
     def scan_parquet(self, connection: sa.Connection, files: Sequence[Path]) -> sa.FromClause:
         """A relation over Parquet files of one shape, united by column name; columns as in the files.
 
-        Adds `_file` (text), the path of the file that a row came from.
+        Adds `_landed_file` (text), the path of the file that a row came from.
         """
         ...
 

@@ -164,11 +164,11 @@ class DuckDBEngine:
         return {"TEXT": "VARCHAR", "TIMESTAMP WITHOUT TIME ZONE": "TIMESTAMP"}.get(spelled, spelled)
 
     def scan_parquet(self, connection: sa.Connection, files: Sequence[Path]) -> sa.FromClause:
-        """A relation over Parquet files, united by name, with `_file`."""
+        """A relation over Parquet files, united by name, with `_landed_file`."""
         columns = list(dict.fromkeys(name for file in files for name in pq.read_schema(file).names))
         paths: sa.ColumnClause[Any] = sa.literal_column(quoting.text_list([str(file) for file in files]))
-        scan = sa.func.read_parquet(paths, sa.text("union_by_name = true"), sa.text("filename = '_file'"))
-        return scan.table_valued(*(sa.column(name, sa.Text) for name in [*columns, "_file"]), name="landed")
+        scan = sa.func.read_parquet(paths, sa.text("union_by_name = true"), sa.text("filename = '_landed_file'"))
+        return scan.table_valued(*(sa.column(name, sa.Text) for name in [*columns, "_landed_file"]), name="landed")
 
     def scan_arrow(self, connection: sa.Connection, name: str, data: pa.Table) -> sa.FromClause:
         self._driver(connection).register(name, data)

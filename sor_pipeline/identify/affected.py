@@ -137,9 +137,10 @@ def report(work: Work, placed: sa.Table, gone: sa.Table) -> None:
 
     `placed`: one row per record whose id is new (source, source_key, old_id, entity_id). A re-keyed
     record's old and new entity have the cause `identity`, which stands above any other; the entity
-    of a changed record has the cause `claim`, which stands below any other.
+    of a changed record has the cause `claim`, which stands below any other. So has a retired id: its
+    records may have been deleted while the document did not have the entity.
     """
-    affected, known = work.tables.affected, work.identity
+    affected, known, registry = work.tables.affected, work.identity, work.tables.id
     moved = sa.and_(placed.c.old_id.is_not(None), placed.c.old_id != placed.c.entity_id)
     rekeyed = sa.union(
         sa.select(placed.c.old_id.label("entity_id")).where(moved),
@@ -148,7 +149,10 @@ def report(work: Work, placed: sa.Table, gone: sa.Table) -> None:
     ).subquery("rekeyed")
     work.put(affected, work.keep("rekeyed", _cause(work, rekeyed, "identity")), "entity", "entity_id")
     changed = fresh(work).subquery("changed")
-    claimed = sa.select(known.c.entity_id).distinct().where(same_record(known, changed)).subquery("claimed")
+    retired = sa.select(registry.c.entity_id).where(
+        registry.c.entity == work.entity, registry.c.retired == work.pending
+    )
+    claimed = sa.union(sa.select(known.c.entity_id).where(same_record(known, changed)), retired).subquery("claimed")
     there = sa.select(affected.c.entity_id).where(affected.c.entity == work.entity)
     rows = _cause(work, claimed, "claim").where(claimed.c.entity_id.not_in(there))
     work.connection.execute(sa.insert(affected).from_select(["entity", "entity_id", "cause"], rows))

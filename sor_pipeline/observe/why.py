@@ -15,12 +15,19 @@ def found(tables: Tables, entity: str, name: str) -> Rows:
     by_id = sa.select(known.c.entity_id).where(
         known.c.entity == entity, known.c.entity_id == name, known.c.retired.is_(None)
     )
-    by_alias = sa.select(known.c.merged_into.label("entity_id")).where(
-        known.c.entity == entity, known.c.entity_id == name, known.c.merged_into.is_not(None)
-    )
     by_key = sa.select(identity.c.entity_id).where(identity.c.source_key == name)
-    united = sa.union(by_id, by_alias, by_key).subquery("meant")
+    united = sa.union(by_id, _heirs(known, entity, name), by_key).subquery("meant")
     return sa.select(united.c.entity_id).order_by(united.c.entity_id)
+
+
+def _heirs(known: sa.Table, entity: str, name: str) -> Rows:
+    """Grain: one live id into which `name` was merged, however often."""
+    mine = known.c.entity == entity
+    heirs = sa.select(known.c.merged_into.label("entity_id")).where(mine, known.c.entity_id == name).cte("heirs", True)
+    further = sa.select(known.c.merged_into).where(mine, known.c.entity_id == heirs.c.entity_id)
+    heirs = heirs.union(further)
+    living = sa.select(known.c.entity_id).where(mine, known.c.retired.is_(None))
+    return sa.select(heirs.c.entity_id).where(heirs.c.entity_id.in_(living))
 
 
 def cells(tables: Tables, entity: str, entity_id: str) -> Rows:

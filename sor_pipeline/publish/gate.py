@@ -21,7 +21,9 @@ def blocking(tables: Tables) -> Rows:
     failed = sa.or_(finding.c.failed > 0, finding.c.passed.is_(False))
     return (
         sa.select(finding)
-        .where(finding.c.severity == Severity.block.value, failed, finding.c.entity.in_(list(tables.ownership.entities)))
+        .where(
+            finding.c.severity == Severity.block.value, failed, finding.c.entity.in_(list(tables.ownership.entities))
+        )
         .order_by(finding.c.entity, finding.c.expectation)
     )
 

@@ -127,8 +127,10 @@ def _write_conflicts(run: Run, connection: sa.Connection, entity: str, everybody
 
 
 def _remember(run: Run, connection: sa.Connection, entity: str) -> None:
+    """What the document no longer has is forgotten: should it come back, all of it is looked at again."""
     state = run.tables.canonical_state
-    connection.execute(sa.delete(state).where(state.c.entity == entity))
+    strays = state.c.entity.not_in(list(run.ownership.entities))
+    connection.execute(sa.delete(state).where(sa.or_(state.c.entity == entity, strays)))
     connection.execute(
         sa.insert(state).values(entity=entity, fingerprint=run.ownership.fingerprint, resolved_at=run.now)
     )

@@ -66,7 +66,7 @@ def _present(staging: Staging, observed: sa.Table) -> Rows:
 
 
 def base(observed: sa.Table, present: sa.Table) -> sa.Subquery:
-    """The staged records that are folded onto: not those of keys that are folded from nothing, or that have no digest."""
+    """The staged records that are folded onto: not those folded from nothing, or that have no digest."""
     again = sa.select(observed.c["_key"]).where(observed.c["_again"].is_(True))
     said = present.c["_digest"].is_not(None)
     return sa.select(*present.c).where(said, present.c["_key"].not_in(again)).subquery("base")

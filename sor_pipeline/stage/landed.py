@@ -92,7 +92,7 @@ class Landed:
             rows: sa.FromClause = landed
         else:
             as_of, batch = named.c["_as_of"], named.c["_batch"]
-            rows = landed.join(named, named.c["_file"] == landed.c["_file"])
+            rows = landed.join(named, named.c["_file"] == landed.c["_landed_file"])
         if self.places is not None:
             here = self.places.alias(f"{name}_places")
             rows = rows.join(here, sa.and_(here.c["_row"] == row, here.c["_batch"] == batch))

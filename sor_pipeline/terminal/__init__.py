@@ -1,4 +1,5 @@
 """What people see in the terminal.
 
-Belongs here: tables that fit, progress, wording, JSON on request. Does not: arguments (`cli`), selects (`observe`).
+Belongs here: tables that fit, progress, wording, JSON on request.
+Does not: commands and options (`cli`), selects (`observe`).
 """

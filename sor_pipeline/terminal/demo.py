@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import sys
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,9 +18,9 @@ from sor_pipeline.flow import Passage, opened, pass_through, reading
 from sor_pipeline.observe import disagreements, status
 from sor_pipeline.ownership.lint import load_checked
 from sor_pipeline.run import Run
-from sor_pipeline.settings import Settings
+from sor_pipeline.settings import DEFAULT_HOME, Settings
 from sor_pipeline.tables import cell, claim
-from sor_pipeline.terminal.paper import Paper, number, read
+from sor_pipeline.terminal.paper import Paper, Row, near, number, read
 
 FOLDER = "demo"
 
@@ -37,7 +39,8 @@ def play(home: Path, paper: Paper, *, contacts: int, days: int, seed: int) -> li
     rounds: list[dict[str, Any]] = []
     told: set[str] = set()
     paper.say(
-        f"[bold]{ownership.title}[/bold]: {contacts:,} contacts in nine tools that disagree; {days} days and a quiet one."
+        f"[bold]{ownership.title}[/bold]: {contacts:,} contacts in nine tools that disagree. "
+        f"{days} days are played, then a quiet one."
     )
     paper.say(f"One document decides: {near(document)}\n")
     with paper.progress() as progress:
@@ -53,11 +56,6 @@ def play(home: Path, paper: Paper, *, contacts: int, days: int, seed: int) -> li
     with reading(ownership, settings) as run:
         tell_findings(run, paper, company, rounds)
     return passages
-
-
-def near(path: Path) -> Path:
-    """The path from here, where it lies below."""
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def morning_of(day: int) -> datetime:
@@ -98,28 +96,55 @@ def tell_findings(run: Run, paper: Paper, company: Demo, fight: list[dict[str, A
     paper.data({"conflicts": top, "fight": fight, "rows_unaccounted_for": unaccounted, "open_corrections": open_now})
     paper.say("")
     paper.table(
-        "The fields on which the tools disagree most", top, ("entity", "field", "owner", "system", "kind", "open")
+        "The fields on which the tools disagree most",
+        [dict(row) | {"kind": row["kind"].replace("_", " ")} for row in top],
+        ("entity", "field", "owner", "system", "kind", "open"),
+        note=f"Besides, {gaps:,} values are known to some system and never reached the owner: see sor conflicts.",
     )
     paper.table(
-        f"The fight: {FIGHT[0]} keeps overwriting one e-mail ({FIGHT[0]} record {company.fighter_key})",
-        fight, ("day", "marketing_says", "owner_says", "they", "our_correction"),
-        note="it ended when marketing switched its nightly import off: the correction stuck",
+        f"The fight: {FIGHT[0]} keeps overwriting one e-mail (its record {company.fighter_key})",
+        in_spans(fight), ("day", "marketing_says", "owner_says", "they", "our_correction"),
+        note="It ended when marketing switched its nightly import off: the correction stuck.",
     )  # fmt: skip
-    paper.say(f"Besides, {gaps:,} values are known to some system and never reached the owner (sor conflicts).")
     paper.say(
         f"After a quiet day, on which every tool only obeyed, [bold]{open_now:,} corrections are open[/bold]. "
         f"Rows unaccounted for: {unaccounted}.\n"
     )
+    tell_where_to_look(run, paper, top)
+
+
+def in_spans(fight: Sequence[Row]) -> list[Row]:
+    """Days in a row that are alike in all else, as one row."""
+    spans: list[dict[str, Any]] = []
+    for row in fight:
+        same = spans and all(spans[-1][name] == row[name] for name in row if name != "day")
+        if same:
+            spans[-1]["last"] = row["day"]
+        else:
+            spans.append({**row, "last": row["day"]})
+    days = (f"{one['day']} to {one['last']}" if one["last"] != one["day"] else str(one["day"]) for one in spans)
+    return [{**one, "day": day} for one, day in zip(spans, days, strict=True)]
+
+
+def tell_where_to_look(run: Run, paper: Paper, top: list[Row]) -> None:
+    """Files to open and commands to try; the commands can be copied as they stand."""
+    home = near(run.settings.home)
+    sor = f"{command()} --home {home}" if str(home) != DEFAULT_HOME else command()
     paper.say("[bold]Where to look next[/bold]")
-    folder, home = near(run.settings.ownership), near(run.settings.home)
-    paper.say(f"  the agreement        {folder}")
-    paper.say(
-        f"  the conformed tables {near(run.settings.conformed)}   (in duckdb -readonly: FROM conformed.contact LIMIT 5;)"
-    )
-    paper.say(f"  the corrections      {near(run.settings.outbox)}")
-    hint = f"SOR_OWNERSHIP={folder} SOR_HOME={home}"
-    paper.say(f"  why a cell is so     {hint} sor why contact {_someone(run)} email")
-    paper.say("  the same in Dagster  make ui   (http://localhost:3000)")
+    paper.say(f"  the agreement          {near(run.settings.ownership)}")
+    paper.say(f"  the conformed tables   {near(run.settings.conformed)}")
+    paper.say(f"  the corrections        {near(run.settings.outbox)}")
+    paper.say(f"  what is published      {sor} status")
+    paper.say(f"  who disagrees on what  {sor} conflicts")
+    for row in [one for one in top if one["entity"] == "contact"][:1]:
+        paper.say(f"  why a cell is so       {sor} why contact {_someone(run, row)} {row['field']}")
+    paper.say("  the same in Dagster    make ui   (http://localhost:3000)")
+
+
+def command() -> Path:
+    """How this command was called, so that it can be called again."""
+    called = Path(sys.argv[0])
+    return near(called.absolute()) if called.name == "sor" and shutil.which("sor") is None else Path("sor")
 
 
 def todays_round(run: Run, company: Demo, day: int) -> dict[str, Any]:
@@ -157,14 +182,9 @@ def todays_round(run: Run, company: Demo, day: int) -> dict[str, Any]:
     }
 
 
-def _someone(run: Run) -> str:
-    """An entity on whose e-mail somebody disagreed."""
+def _someone(run: Run, about: Row) -> str:
+    """The first entity on which two systems disagree so."""
     conflict = run.tables.conflict
-    found = read(
-        run,
-        sa.select(conflict.c.entity_id)
-        .where(conflict.c.entity == "contact", conflict.c.field == "email")
-        .order_by(conflict.c.entity_id),
-        1,
-    )
-    return str(found[0]["entity_id"]) if found else "<id>"
+    same = [conflict.c[name] == about[name] for name in ("entity", "field", "owner", "system", "kind")]
+    found = sa.select(conflict.c.entity_id).where(conflict.c.closed_in.is_(None), *same)
+    return str(read(run, found.order_by(conflict.c.entity_id), 1)[0]["entity_id"])

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,6 +21,8 @@ from sor_pipeline.errors import Fault
 from sor_pipeline.run import Run
 
 Row = Mapping[str, Any]
+NARROW = 24
+"""A column whose texts are all this short is never broken: ids, keys and times stay whole."""
 
 
 class Paper:
@@ -31,9 +34,9 @@ class Paper:
         self.aside = Console(stderr=True, highlight=False)
 
     def say(self, text: str) -> None:
-        """A line for people; Rich markup."""
+        """A line for people; Rich markup. Never broken by us, so that a command in it can be copied."""
         if not self.machine:
-            self.console.print(text)
+            self.console.print(text, soft_wrap=True)
 
     def data(self, value: object) -> None:
         """A document for programs."""
@@ -48,18 +51,21 @@ class Paper:
         paper = Table(
             title=title,
             title_justify="left",
-            title_style="bold",
+            title_style="bold not italic",
             box=SIMPLE_HEAD,
             pad_edge=False,
-            caption=note,
-            caption_justify="left",
         )
         for name in names:
             numeric = bool(rows) and all(isinstance(row[name], int | float | Decimal) for row in rows)
-            paper.add_column(name.replace("_", " "), justify="right" if numeric else "left", overflow="fold")
+            short = all(len(shown(row[name])) <= NARROW for row in rows)
+            paper.add_column(
+                name.replace("_", " "), justify="right" if numeric else "left", overflow="fold", no_wrap=short
+            )
         for row in rows:
             paper.add_row(*(shown(row[name]) for name in names))
         self.console.print(paper)
+        if note:
+            self.console.print(f"[dim]{escape(note)}[/dim]\n", soft_wrap=True)
 
     def faults(self, faults: Sequence[Fault]) -> None:
         """Every fault, whole, on stderr."""
@@ -100,6 +106,11 @@ def shown(value: object) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     return escape(str(value))
+
+
+def near(path: Path) -> Path:
+    """The path from here, where it lies below."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def plain(value: object) -> object:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from sor_pipeline.flow import Passage
-from sor_pipeline.terminal.paper import Paper
+from sor_pipeline.settings import Settings
+from sor_pipeline.terminal.paper import Paper, near
 
 TOLD: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("extract", ("landed", "repeated", "refused")),
     ("stage", ("read", "new", "unchanged", "superseded", "duplicate", "rejected", "deleted")),
-    ("identify", ("created", "merged", "split", "retired")),
+    ("identify", ("looked_at", "born", "rekeyed", "retired")),
     ("resolve", ("affected", "written", "dropped", "conflicts")),
-    ("check", ("failed", "held")),
+    ("check", ("expectations", "failed", "held", "released")),
     ("publish", ("created", "changed", "retired", "conflicts")),
-    ("correct", ("proposed", "confirmed", "open")),
+    ("correct", ("proposed", "confirmed", "altered", "reverted", "superseded", "inexpressible", "open")),
 )
 
 
@@ -32,14 +33,16 @@ def as_data(passage: Passage) -> dict[str, Any]:
     }
 
 
-def tell(passage: Passage, paper: Paper) -> None:
-    """A table of the steps with what they counted, then every fault."""
+def tell(passage: Passage, settings: Settings, paper: Paper) -> None:
+    """A table of the steps with what they counted, then every fault, then where to read on."""
     rows = []
     for step, names in TOLD:
         mine = [one for one in passage.done if one.step == step]
         known = {name for one in mine for name in one.outcome.counts}
         counts = [
-            f"{passage.count(step, name):,} {name}" for name in names if name in known and passage.count(step, name)
+            f"{passage.count(step, name):,} {name.replace('_', ' ')}"
+            for name in names
+            if name in known and passage.count(step, name)
         ]
         rows.append(
             {
@@ -50,3 +53,7 @@ def tell(passage: Passage, paper: Paper) -> None:
         )
     paper.table(f"Run {passage.run}: {passage.state}", rows, ("step", "what", "seconds"))
     paper.faults(passage.faults)
+    if passage.publication:
+        paper.say(
+            f"Publication {passage.publication} is in {near(settings.conformed)}. Next: sor status, sor conflicts"
+        )

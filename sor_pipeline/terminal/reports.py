@@ -7,7 +7,15 @@ from typing import Any
 from sor_pipeline.observe import disagreements, status, why
 from sor_pipeline.run import Run
 from sor_pipeline.tables import ClaimState
-from sor_pipeline.terminal.paper import Paper, Row, number, read
+from sor_pipeline.terminal.paper import Paper, Row, near, number, read
+
+SEVERITIES = "warn: published and reported; hold: what fails keeps its last good value; block: nothing is published"
+KINDS = {
+    "differs": "differs",
+    "missing_at_owner": "owner has none",
+    "owner_disagrees_with_itself": "owner against itself",
+}
+"""Kinds of conflict as a narrow table says them."""
 
 
 def show_status(run: Run, paper: Paper) -> None:
@@ -32,7 +40,7 @@ def show_status(run: Run, paper: Paper) -> None:
         paper.say(
             f"[bold]Publication {last['publication']}[/bold] of {last['published_at']:%Y-%m-%d %H:%M} UTC: "
             f"{last['created']:,} created, {last['changed']:,} cells changed, {last['retired']:,} retired; "
-            f"{last['conflicts']:,} conflicts open. Read it in {run.settings.conformed}"
+            f"{last['conflicts']:,} conflicts open. Read it in {near(run.settings.conformed)}"
         )
     paper.table("Runs", answer["runs"], ("run", "started_at", "state", "publication", "message"))
     paper.table("Entities", answer["entities"])
@@ -42,7 +50,10 @@ def show_status(run: Run, paper: Paper) -> None:
         paper.table("Refused deliveries", answer["refused"], ("source", "delivered_as", "code"))
     if answer["findings"]:
         paper.table(
-            "What does not hold", answer["findings"], ("entity", "expectation", "severity", "failed", "checked")
+            "What does not hold",
+            answer["findings"],
+            ("entity", "expectation", "severity", "failed", "checked"),
+            SEVERITIES,
         )
 
 
@@ -51,15 +62,40 @@ def show_conflicts(run: Run, paper: Paper, entity: str | None, field: str | None
     if entity or field:
         rows = read(run, disagreements.each(run.tables, entity, field), limit)
         paper.data(rows)
+        names = (*(() if field else ("field",)), "kind", "who_says_what")
         paper.table(
-            "Open conflicts",
-            rows,
-            ("entity_id", "field", "owner", "canonical", "system", "source_key", "claimed", "kind", "opened_in"),
+            f"Open conflicts{f' on {field}' if field else ''}",
+            [
+                {
+                    "id": row["entity_id"] if entity else f"{row['entity']} {row['entity_id']}",
+                    "field": row["field"],
+                    "kind": KINDS.get(row["kind"], row["kind"].replace("_", " ")),
+                    "who_says_what": f"{row['owner'] or 'nobody'}: {row['canonical'] or '-'}\n"
+                    f"{row['system']} {row['source_key']}: {row['claimed'] or '(cleared)'}",
+                }
+                for row in rows
+            ],
+            ("id", *names),
+            note=f"the first line is the canonical value; at most {limit} rows, --limit for more",
         )
     else:
         rows = read(run, disagreements.by_field(run.tables), limit)
         paper.data(rows)
-        paper.table("Open conflicts by field and pair of systems", rows)
+        paper.table(
+            "Open conflicts by field and pair of systems",
+            [
+                {
+                    "field": f"{row['entity']}.{row['field']}",
+                    "owner": row["owner"],
+                    "system": row["system"],
+                    "kind": KINDS.get(row["kind"], row["kind"].replace("_", " ")),
+                    "open": row["open"],
+                    "since": row["since_publication"],
+                }
+                for row in rows
+            ],
+            note=f"since: publication in which the oldest was opened; at most {limit} rows, --limit for more",
+        )
     if not rows:
         paper.say("No open conflicts.")
 
@@ -71,7 +107,7 @@ def show_corrections(run: Run, paper: Paper, system: str | None, limit: int) -> 
     if rows:
         paper.table(
             "Open corrections", rows, ("source", "source_key", "column", "observed", "wanted", "owner", "state"),
-            note=f"as files: {run.settings.outbox}",
+            note=f"as files: {near(run.settings.outbox)}",
         )  # fmt: skip
     else:
         paper.say("No open corrections: every system that takes them agrees.")
@@ -106,6 +142,7 @@ def _rule(run: Run, entity: str, field: str, held: list[Row]) -> str:
         else f"{field} is owned by {rule.owner}."
     ]
     words += [f"Fallback: {', '.join(rule.fallback)}."] if rule.fallback else []
+    words += ["Nobody who may speak has a value."] if held and held[0]["value"] is None else []
     words += [
         f"{'[bold]In force: [/bold]' if decided == 'exception' and held[0]['system'] == e.owner else ''}"
         f"Exception: {e.owner} where {e.when} ({e.reason})."

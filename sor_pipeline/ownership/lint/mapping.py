@@ -92,6 +92,9 @@ def _pattern(book: Notebook, path: Path, pattern: str) -> None:
 
 
 def _delivery(book: Notebook, path: Path, source: Source) -> None:
+    if source.unique:
+        what = "nothing keeps two records of a source apart yet: they are one where `match` says so"
+        book.warn("setting-without-effect", (*path, "unique"), what, "`unique: true`", "", "remove it")
     extract = source.extract
     if extract.mode is Mode.changes and source.changed_at is None:
         what = "a source of changes says nowhere when a row changed: the time of the batch is taken"

@@ -16,6 +16,7 @@ from sor_pipeline.ownership.source import Mode
 _TAKEN_TABLES = frozenset({"change", "conflict", "publication", "state", "id", "affected"})
 _TABLE_ENDS = ("_source", "_key", "_history")
 _LINEAGE_ENDS = ("_system", "_key", "_rule", "_since")
+_TAKEN_HEADER = "_row"
 _TAKEN_COLUMNS = frozenset({"entity_id", "from_publication", "to_publication", "valid_from", "valid_to"})
 
 
@@ -157,6 +158,10 @@ def _sources(book: Notebook) -> None:
         fields = book.ownership.entities[source.entity].fields
         for field in source.fields:
             book.known("field", field, fields, (*path, "fields", field))
+        for column in (*source.key, *(column for mapping in source.fields.values() for column in mapping.columns)):
+            if column.casefold() == _TAKEN_HEADER:
+                what = f"`{name}` reads a column that landing adds itself"
+                book.error("reserved-column", path, what, f"`{column}`", "a delivered column", "name another column")
         for position, field in enumerate(source.accepts):
             book.known("field", field, fields, (*path, "accepts", position))
         once(book, source.accepts, (*path, "accepts"))

@@ -9,11 +9,12 @@ from sor_pipeline.ownership.document import Rule, system_of
 from sor_pipeline.ownership.entity import Field
 from sor_pipeline.ownership.inversion import inverts
 from sor_pipeline.ownership.lint.notebook import Notebook, Path
-from sor_pipeline.ownership.source import Source
+from sor_pipeline.ownership.matching import Linked
+from sor_pipeline.ownership.source import Mapping, Source
 
 
 def check_writing(book: Notebook) -> None:
-    """accepts-unmapped, lossy-mapping, code-for-none, accepts-own, reflect-not-accepted."""
+    """accepts-unmapped, -key, -shared, -own, lossy-mapping, code-for-none, reflect-not-accepted."""
     for path, name, source in book.sources():
         entity = book.ownership.entities.get(source.entity)
         for position, field in enumerate(source.accepts):
@@ -32,6 +33,7 @@ def _accepted(book: Notebook, path: Path, name: str, source: Source, field: str,
         todo = f"add `{field}: <column>` to its `fields`, or remove it from `accepts`"
         book.error("accepts-unmapped", path, what, "no mapping", f"a column for `{field}`", todo)
         return
+    _column(book, path, name, source, field, mapping)
     reason = inverts(declared, mapping)
     if reason:
         what = f"`{field}` cannot be written back to `{name}`: the mapping loses information"
@@ -53,6 +55,29 @@ def _accepted(book: Notebook, path: Path, name: str, source: Source, field: str,
     if rule.owner == system_of(name) and not _others_may_own(rule):
         what = f"`{name}` accepts `{field}`, which only its own system decides: no rule ever corrects it"
         book.warn("accepts-own", path, what, f"owner `{rule.owner}`", "another system", "remove it from `accepts`")
+
+
+def _column(book: Notebook, path: Path, name: str, source: Source, field: str, mapping: Mapping) -> None:
+    """A correction changes one field, and neither which record it is nor whether the record counts."""
+    entity = book.ownership.entities[source.entity]
+    links = {holder for rule in entity.match if isinstance(rule, Linked) for holder in rule.linked}
+    for column in mapping.columns:
+        steers = {*source.key, *source.only, *source.extract.deleted, source.changed_at}
+        if column in steers or f"{name}.{column}" in links:
+            what = f"`{name}` accepts `{field}`, whose column says which record a row is, or whether it counts"
+            todo = f"remove `{field}` from `accepts`"
+            book.error("accepts-key", path, what, f"`{column}`", "a column with a value only", todo)
+        for other in source.accepts[: source.accepts.index(field)]:
+            if other != field and other in source.fields and column in source.fields[other].columns:
+                what = f"`{name}` accepts `{field}` and `{other}`, which are one column: corrections would take turns"
+                book.error(
+                    "accepts-shared",
+                    path,
+                    what,
+                    f"`{column}`",
+                    "a column for each",
+                    "remove one of them from `accepts`",
+                )
 
 
 def _others_may_own(rule: Rule) -> bool:
