@@ -160,7 +160,7 @@ def reading(ownership: Ownership, settings: Settings) -> Iterator[Run]:
         yield Run(ownership, engine, Tables(ownership), settings, datetime.now(UTC).replace(tzinfo=None, microsecond=0))
     except sa.exc.ProgrammingError as error:  # a table or a column is not there
         raise SettingsError(
-            Fault("document-changed", str(settings.ownership), "the document names what the warehouse does not have yet",
+            Fault("document-changed", str(settings.ownership), "the document names what the warehouse has not got yet",
                   "", "the document of the last run", "run `sor run` first")
         ) from error  # fmt: skip
 

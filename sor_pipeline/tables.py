@@ -231,13 +231,15 @@ class Tables:
         self.publication = table(
             "conformed", "publication", "One row per publication: one atomic change of all conformed tables.",
             _key_count("publication", "counts up from 1, no gaps"), _time("published_at", "logical time of the run"),
-            text("fingerprint", "of the ownership document in force"), _count("created"), _count("changed", "cells"), _count("retired"),
+            text("fingerprint", "of the ownership document in force"), _count("created", "entities new with it"), _count("changed", "cells"),
+            _count("retired", "entities without a living record from it on"),
             _count("conflicts", "open after it"),
         )  # fmt: skip
         self.change = table(
             "conformed", "change", "One row per canonical cell that changed, or entity created or retired (field empty).",
-            _key_count("publication"), key("entity"), key("entity_id"), key("field"),
-            text("kind", "created, changed, retired or revived"), text("old"), text("new"),
+            _key_count("publication", "the one that brought it"), key("entity", "kind of thing, e.g. contact"),
+            key("entity_id", "the <entity>_id of its table"), key("field", "column of its table; empty: the whole row"),
+            text("kind", "created, changed, retired or revived"), text("old", "as text"), text("new", "as text"),
             text("cause", "claim, identity, rule, deletion, reference or release of a hold"), text("system", "whose value it now is"),
         )  # fmt: skip
         self.conflict = self._conflict(
@@ -248,7 +250,8 @@ class Tables:
         history = schema == "conformed"
         return self._table(
             schema, "conflict", comment,
-            _key("entity"), _key("entity_id"), _key("field"), _key("source", "whose record claims otherwise"), _key("source_key"),
+            _key("entity", "kind of thing, e.g. contact"), _key("entity_id", "the <entity>_id of its table"), _key("field", "column of its table"),
+            _key("source", "whose record claims otherwise"), _key("source_key", "that record, by its system's own key"),
             *([_key_count("opened_in", "publication")] if history else []),
             _text("kind", "differs, missing_at_owner, owner_disagrees_with_itself or dangling_reference"),
             _text("system", "of the claim"), _text("owner", "system whose value is canonical"),
@@ -332,7 +335,7 @@ class Tables:
         return f"owner: {rule.owner}" if rule.owner else f"takes the {rule.take} of {', '.join(rule.among)}"
 
     def _sources(self, entity: str) -> sa.Table:
-        columns: list[sa.Column[Any]] = [_key(f"{entity}_id")]
+        columns: list[sa.Column[Any]] = [_key(f"{entity}_id", "stable id")]
         for name in self._fields(entity):
             columns.append(_text(f"{name}_system", f"system that says {name}"))
             columns.append(_text(f"{name}_key", f"its record that says {name}"))
@@ -345,14 +348,18 @@ class Tables:
     def _keys(self, entity: str) -> sa.Table:
         return self._table(
             "conformed", f"{entity}_key", f"One row per record: the {entity} that it is, by every system's own key.",
-            _key("source"), _key("source_key"), _text("system"), _text(f"{entity}_id"),
+            _key("source", "<system>.<stream>"), _key("source_key", "the record, by its system's own key"),
+            _text("system", "the source's"), _text(f"{entity}_id", "stable id"),
         )  # fmt: skip
 
     def _history(self, entity: str) -> sa.Table:
-        values = [sa.Column(name, stored_type(field)) for name, field in self._fields(entity).items()]
+        values = [
+            sa.Column(n, stored_type(f), comment=_described(n, f, self._owner_words(entity, n)))
+            for n, f in self._fields(entity).items()
+        ]
         return self._table(
             "conformed", f"{entity}_history", f"One row per {entity} and version: what was published, from when to when.",
-            _key(f"{entity}_id"), _key_count("from_publication"), _time("valid_from", "logical time of the publication"),
+            _key(f"{entity}_id", "stable id"), _key_count("from_publication", "the one that brought this version"), _time("valid_from", "logical time of the publication"),
             _count("to_publication", "the one that ended it; null for the current version"),
             _time("valid_to", "null for the current version"), *values,
         )  # fmt: skip
@@ -364,7 +371,8 @@ ACCOUNT = ("read", "new", "unchanged", "superseded", "duplicate", "rejected", "d
 
 def _described(name: str, field: Field, owner: str) -> str:
     words = field.description or field.title or name.replace("_", " ")
-    return f"{words} ({field.type}; {owner}{'; personal' if field.personal else ''})"
+    kind = f"{field.to}_id" if field.to else f"{field.type} of {field.of}" if isinstance(field.of, str) else field.type
+    return f"{words} ({kind}; {owner}{'; personal' if field.personal else ''})"
 
 
 def _text(name: str, comment: str | None = None) -> sa.Column[Any]:

@@ -317,3 +317,27 @@ def test_what_vanished_while_the_entity_was_called_otherwise_is_retired_when_it_
     site.document = called("item")
     site.run(2)
     assert site.query("SELECT code FROM conformed.item") == [("b",)]
+
+
+def test_what_may_no_longer_be_written_is_withdrawn_and_proposed_again_when_it_may(tmp_path: Path) -> None:
+    def accepting(*names: str) -> Ownership:
+        return document(
+            {"item": {"owner": "crm", "match": [{"same": ["code"]}], "fields": {"code": {}, "city": {}}}},
+            {
+                "crm.items": source("item", "items", "code", "city"),
+                "web.items": source("item", "pages", "code", "city", accepts=list(names)),
+            },
+        )
+
+    site = Site(tmp_path, accepting("city"))
+    site.put("items", 0, *rows("id,code,city", "1,k,Ulm"))
+    site.put("pages", 0, *rows("id,code,city", "1,k,Rom"))
+    site.run(0)
+    wanted = [("web.items", "1", "city", "Rom", "Ulm")]
+    assert site.corrections() == wanted
+    site.document = accepting()
+    site.run(1)
+    assert site.corrections() == []
+    site.document = accepting("city")
+    site.run(2)
+    assert site.corrections() == wanted

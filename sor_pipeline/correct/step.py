@@ -27,9 +27,11 @@ STATES = ("confirmed", "superseded", "altered", "reverted")
 def run(run: Run, system: str) -> Outcome:
     """Corrections of the system's sources; counts: proposed (new), the states of earlier ones, open, inexpressible."""
     counts: Counter[str] = Counter(dict.fromkeys(("proposed", *STATES, "open", "inexpressible"), 0))
-    for source, spec in run.ownership.sources.items():
-        if spec.accepts and system_of(source) == system:
-            counts.update(_correct(run, Target(run.tables, source)))
+    targets = {source: target for source in run.ownership.sources if (target := Target(run.tables, source)).fields}
+    counts["superseded"] += _withdraw(run, list(targets))
+    for source, target in targets.items():
+        if system_of(source) == system:
+            counts.update(_correct(run, target))
     return Outcome(dict(counts))
 
 
@@ -49,8 +51,6 @@ def _correct(run: Run, target: Target) -> dict[str, int]:
 def _compare(run: Run, connection: sa.Connection, target: Target, number: int) -> dict[str, int]:
     """Judge earlier corrections and propose new ones, as of publication `number`."""
     engine, table = run.engine, run.tables.correction
-    if not target.fields:
-        return _withdraw(connection, target, number)
     since = _since(run, connection, target)
     among = None if since is None else engine.materialise(connection, "correct_record", touched(target, since))
     compared = engine.materialise(connection, "correct_cell", cells(target, among))
@@ -68,13 +68,24 @@ def _compare(run: Run, connection: sa.Connection, target: Target, number: int) -
     }
 
 
-def _withdraw(connection: sa.Connection, target: Target, number: int) -> dict[str, int]:
-    """The source accepts nothing that can be written: what is open is wanted no more."""
-    table = target.tables.correction
-    is_open = sa.and_(table.c.source == target.source, table.c.state.in_(OPEN))
-    withdrawn = _count(connection, table, is_open)
-    connection.execute(sa.update(table).where(is_open).values(state="superseded", closed_in=number))
-    return {"superseded": withdrawn}
+def _withdraw(run: Run, targets: list[str]) -> int:
+    """What is open at sources that may not be written to (any more, or at all) is wanted no more; returns how many."""
+    table, state = run.tables.correction, run.tables.correction_state
+    elsewhere = table.c.source.not_in(targets)
+    with run.engine.begin() as connection:
+        number = run.published(connection)
+        stray = sa.and_(elsewhere, table.c.state.in_(OPEN))
+        withdrawn = _count(connection, table, stray)
+        connection.execute(sa.update(table).where(stray).values(state="superseded", closed_in=number))
+        connection.execute(sa.delete(state).where(state.c.source.not_in(targets)))
+        closed = sa.select(table.c.source).distinct().where(elsewhere, table.c.closed_in == number)
+        files = {
+            source: run.engine.fetch(connection, outbox.open_corrections(run.tables, source))
+            for source in connection.execute(closed).scalars().all()
+        }
+    for source, nothing in files.items():
+        outbox.write(run.settings.outbox, source, number, nothing)
+    return withdrawn
 
 
 def _since(run: Run, connection: sa.Connection, target: Target) -> int | None:

@@ -60,7 +60,7 @@ class DuckDBEngine:
         self._engine = sa.create_engine(
             f"duckdb:///{path}",
             poolclass=sa.pool.NullPool,
-            connect_args={"config": {**_CONFIG, "preserve_insertion_order": "false"}},
+            connect_args={"config": {**_CONFIG, "preserve_insertion_order": "false", "max_vacuum_tasks": 0}},
         )
         self._dialect: Dialect = self._engine.dialect
 

@@ -49,12 +49,11 @@ def _affect(run: Run, connection: sa.Connection, entity: str, pending: int) -> N
     last = connection.execute(
         sa.select(state.c.fingerprint, state.c.resolved_at).where(state.c.entity == entity)
     ).fetchall()
-    if last and last[0].fingerprint != run.ownership.fingerprint:
+    if not last or last[0].fingerprint != run.ownership.fingerprint:
         _add(run, connection, entity, "rule", [living_ids(tables, entity)])
         return
     _add(run, connection, entity, "reference", led_elsewhere(tables, entity, pending))
-    if last:
-        _add(run, connection, entity, "staleness", grown_stale(tables, entity, last[0].resolved_at, run.now))
+    _add(run, connection, entity, "staleness", grown_stale(tables, entity, last[0].resolved_at, run.now))
 
 
 def _add(run: Run, connection: sa.Connection, entity: str, cause: str, selects: Iterable[Rows]) -> None:

@@ -124,9 +124,9 @@ def show_why(run: Run, paper: Paper, entity: str, name: str, field: str | None) 
         answer.append({"entity_id": entity_id, "cells": held, "claims": said})
         paper.table(f"{entity} {entity_id}", held, ("field", "value", "system", "key", "rule", "since"))
         if field:
-            paper.table(
-                f"What everybody says about {field}", said, ("system", "key", "state", "claimed", "since", "deleted_at")
-            )
+            gone = ("deleted_at",) if any(row["deleted_at"] for row in said) else ()
+            columns = ("system", "key", "state", "claimed", "since", *gone)
+            paper.table(f"What everybody says about {field}", said, columns)
             paper.say(_rule(run, entity, field, held))
     paper.data(answer)
     return bool(ids)

@@ -57,12 +57,24 @@ def _accepted(book: Notebook, path: Path, name: str, source: Source, field: str,
         book.warn("accepts-own", path, what, f"owner `{rule.owner}`", "another system", "remove it from `accepts`")
 
 
+def _may_say_deleted(mapping: Mapping, deletions: tuple[str, ...]) -> bool:
+    """Whether a text that is written back may be one that means deleted; free text may be any."""
+    if mapping.codes:
+        first = {ours: theirs for theirs, ours in reversed(mapping.codes.items())}
+        return bool(set(first.values()) & set(deletions))
+    if mapping.true_texts and mapping.false_texts:
+        return bool({mapping.true_texts[0], mapping.false_texts[0]} & set(deletions))
+    return bool(deletions)
+
+
 def _column(book: Notebook, path: Path, name: str, source: Source, field: str, mapping: Mapping) -> None:
     """A correction changes one field, and neither which record it is nor whether the record counts."""
     entity = book.ownership.entities[source.entity]
     links = {holder for rule in entity.match if isinstance(rule, Linked) for holder in rule.linked}
     for column in mapping.columns:
-        steers = {*source.key, *source.only, *source.extract.deleted, source.changed_at}
+        steers = {*source.key, *source.only, source.changed_at}
+        if _may_say_deleted(mapping, source.extract.deleted.get(column, ())):
+            steers.add(column)
         if column in steers or f"{name}.{column}" in links:
             what = f"`{name}` accepts `{field}`, whose column says which record a row is, or whether it counts"
             todo = f"remove `{field}` from `accepts`"
