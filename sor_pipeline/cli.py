@@ -121,7 +121,7 @@ def check(context: typer.Context, machine: Json = False) -> None:
         fields = sum(len(entity.fields) for entity in ownership.entities.values())
         paper.say(
             f"{near(settings.ownership)}: {len(ownership.systems)} systems, {len(ownership.sources)} sources, "
-            f"{len(ownership.entities)} kinds of entity, {fields} fields; no faults, warnings: {len(reading.faults)}"
+            f"{len(ownership.entities)} entities, {fields} fields; no faults; warnings: {len(reading.faults)}"
         )
     raise typer.Exit(int(reading.severity))
 

@@ -21,8 +21,11 @@ from sor_pipeline.tables import grain
 _CELL = ("source_key", "field")
 
 
-def judged(target: Target, cells: sa.Table, number: int) -> Rows:
-    """Grain: one correction whose state changes in publication `number`; columns as `outbound.correction`."""
+def judged(target: Target, cells: sa.Table, number: int, among: sa.FromClause | None) -> Rows:
+    """Grain: one correction whose state changes in publication `number`; columns as `outbound.correction`.
+
+    Only those of records `among` the compared ones (`cells` are theirs); None: all were compared.
+    """
     table = target.tables.correction
     same = sa.and_(*(cells.c[name] == table.c[name] for name in _CELL))
     unlike = sa.or_(cells.c.verdict != "differs", cells.c.wanted.is_distinct_from(table.c.wanted))
@@ -43,13 +46,14 @@ def judged(target: Target, cells: sa.Table, number: int) -> Rows:
         table.c.proposed_in == last.c.proposed_in,
     )
     state = sa.case((table.c.state.in_(OPEN), verdict), (back, "reverted"))
+    compared = sa.true() if among is None else table.c.source_key.in_(sa.select(among.c.source_key))
     kept = [column for column in table.columns if column.name not in ("state", "closed_in")]
     moves = (
         sa.select(*kept, state.label("state"), sa.literal(number, sa.BigInteger).label("closed_in"))
         .select_from(
             table.join(last, sa.and_(*(last.c[name] == table.c[name] for name in _CELL))).outerjoin(cells, same)
         )
-        .where(table.c.source == target.source, table.c.state.in_((*OPEN, "confirmed")))
+        .where(table.c.source == target.source, table.c.state.in_((*OPEN, "confirmed")), compared)
         .subquery("moves")
     )
     return sa.select(moves).where(moves.c.state.is_not(None))

@@ -4,9 +4,9 @@ Reads: conformed.*, canonical.*, staged.<source> and staged.reject, identity.*, 
 Writes: outbound.correction, outbound.state; the files of the outbox
 Raises: nothing of its own
 
-Only what changed since the source was last compared is compared again, and what has an open
-correction; all of it where the document changed. Run again for the same publication it changes
-nothing, and makes files that are missing.
+Only what changed since the source was last compared is compared again (`touched`); all of it where
+the document changed. Run again for the same publication it changes nothing, and makes files that
+are missing.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def _compare(run: Run, connection: sa.Connection, target: Target, number: int) -
     since = _since(run, connection, target)
     among = None if since is None else engine.materialise(connection, "correct_record", touched(target, since))
     compared = engine.materialise(connection, "correct_cell", cells(target, among))
-    moves = engine.materialise(connection, "correct_judged", judged(target, compared, number))
+    moves = engine.materialise(connection, "correct_judged", judged(target, compared, number, among))
     engine.replace(connection, table, moves, key_columns(target))
     fresh = engine.materialise(connection, "correct_proposal", proposals(target, compared, number))
     engine.replace(connection, table, fresh, key_columns(target))

@@ -58,8 +58,8 @@ def cells(target: Target, among: sa.FromClause | None) -> Rows:
 
     Columns source_key, entity_id, field, and `PARTS`: the verdict (`agrees`, `differs`, `held`, `none`:
     not ours to correct, `inexpressible`: the target has no text for the value), the text that it
-    should have, the one that it has, whose value it is and by which rule. Only records `among`
-    the given source_keys; None: all.
+    should have, the one that it has, whose value it is and by which rule. Only the records `among`
+    those of `touched`; None: all.
     """
     wide = _wide(target, among).subquery("wide")
     listed = sa.values(sa.column("field", sa.Text), name="listed").data([(name,) for name in target.fields])
@@ -94,13 +94,13 @@ def _wide(target: Target, among: sa.FromClause | None) -> Rows:
     """Grain: one live, published record; per accepted field the `PARTS`."""
     tables, entity = target.tables, target.entity
     says, holds, published = tables.staged[target.source], tables.canonical[entity], tables.conformed[entity]
-    keys, ident = tables.keys[entity], f"{entity}_id"
+    keys = _crosswalk(target).subquery("keys") if among is None else among
     held, refused = _held(target).subquery("held"), _refused(target).subquery("refused")
     joined: sa.FromClause = (
-        says.join(keys, sa.and_(keys.c.source == target.source, keys.c.source_key == says.c._key))
-        .join(published, published.c[ident] == keys.c[ident])
-        .join(holds, holds.c.entity_id == keys.c[ident])
-        .outerjoin(held, held.c.entity_id == keys.c[ident])
+        says.join(keys, keys.c.source_key == says.c._key)
+        .join(published, published.c[f"{entity}_id"] == keys.c.entity_id)
+        .join(holds, holds.c.entity_id == keys.c.entity_id)
+        .outerjoin(held, held.c.entity_id == keys.c.entity_id)
         .outerjoin(refused, sa.and_(refused.c.batch == says.c._batch, refused.c.row == says.c._row))
     )
     columns: list[sa.ColumnElement[Any]] = []
@@ -112,11 +112,15 @@ def _wide(target: Target, among: sa.FromClause | None) -> Rows:
         trusted = sa.and_(sa.not_(shut), holds.c[name].is_not_distinct_from(published.c[name]))
         columns += _judged(target, name, says, holds, trusted, sa.func.coalesce(refused.c[name], sa.false()), reference)
     opened = says.c._key.in_(sa.select(_open(target).subquery("opened").c.source_key))
-    compared = sa.select(
-        says.c._key.label("source_key"), keys.c[ident].label("entity_id"), opened.label("_open"), *columns
-    )
-    chosen = sa.true() if among is None else says.c._key.in_(sa.select(among.c.source_key))
-    return compared.select_from(joined).where(says.c._deleted_at.is_(None), chosen)
+    compared = sa.select(says.c._key.label("source_key"), keys.c.entity_id, opened.label("_open"), *columns)
+    return compared.select_from(joined).where(says.c._deleted_at.is_(None))
+
+
+def _crosswalk(target: Target) -> Rows:
+    """Grain: one published record of the target (source_key, entity_id)."""
+    keys = target.tables.keys[target.entity]
+    ident = keys.c[f"{target.entity}_id"]
+    return sa.select(keys.c.source_key, ident.label("entity_id")).where(keys.c.source == target.source)
 
 
 def _judged(
@@ -220,15 +224,16 @@ def _refused(target: Target) -> Rows:
     )
 
 
-def touched(target: Target, since: int) -> Union:
-    """Grain: one record to compare; column source_key, perhaps repeated.
+def touched(target: Target, since: int) -> Rows:
+    """Grain: one record to compare (source_key, entity_id: null where it is not published).
 
     It, its identity, its entity, or the keys of what that refers to changed after publication
-    `since`; or a correction of it is open.
+    `since`. Where references are corrected, also what has an open correction: a record referred to
+    may have gone, which leaves no mark on those that refer to it.
     """
     tables, entity = target.tables, target.entity
     staged, identity = tables.staged[target.source], tables.identity[entity]
-    canonical, change, keys = tables.canonical[entity], tables.change, tables.keys[entity]
+    canonical, change, keys = tables.canonical[entity], tables.change, _crosswalk(target).subquery("keys")
     resolved = [
         sa.select(canonical.c.entity_id).where(canonical.c._publication > since),
         sa.select(change.c.entity_id).where(change.c.entity == entity, change.c.publication > since),
@@ -239,13 +244,16 @@ def touched(target: Target, since: int) -> Union:
             resolved.append(sa.select(canonical.c.entity_id).where(canonical.c[name].in_(news)))
     ids = sa.union_all(*resolved).subquery("resolved")
     moved = sa.select(identity.c.source_key).where(identity.c.source == target.source, identity.c._publication > since)
-    of_ids = keys.c[f"{entity}_id"].in_(sa.select(ids.c.entity_id))
-    return sa.union_all(
+    found = [
         sa.select(staged.c._key.label("source_key")).where(staged.c._publication > since),
         moved,
-        sa.select(keys.c.source_key).where(keys.c.source == target.source, of_ids),
-        sa.select(_open(target).subquery("opened").c.source_key),
-    )
+        sa.select(keys.c.source_key).where(keys.c.entity_id.in_(sa.select(ids.c.entity_id))),
+    ]
+    if any(field.to for field in target.fields.values()):
+        found.append(sa.select(_open(target).subquery("opened").c.source_key))
+    every = sa.union(*found).subquery("every")
+    joined = every.outerjoin(keys, keys.c.source_key == every.c.source_key)
+    return sa.select(every.c.source_key, keys.c.entity_id).select_from(joined)
 
 
 def _keyed_anew(target: Target, name: str, to: str, since: int) -> Union:

@@ -117,7 +117,7 @@ class DuckDBEngine:
         return connection
 
     def create(self, metadata: sa.MetaData, schemas: Sequence[str]) -> None:
-        """Schemas, tables and columns as in `metadata`; a column whose type changed keeps what reads as the new type."""
+        """Schemas, tables, columns as in `metadata`; a column whose type changed keeps what reads as the new type."""
         with self.begin() as connection:
             for schema in schemas:
                 connection.execute(sa.schema.CreateSchema(schema, if_not_exists=True))
@@ -163,7 +163,7 @@ class DuckDBEngine:
         spelled = column.type.compile(self._dialect).upper().replace(", ", ",").replace("NUMERIC", "DECIMAL")
         return {"TEXT": "VARCHAR", "TIMESTAMP WITHOUT TIME ZONE": "TIMESTAMP"}.get(spelled, spelled)
 
-    def scan_parquet(self, connection: sa.Connection, files: Sequence[Path]) -> sa.FromClause:
+    def scan_parquet(self, connection: sa.Connection, files: Sequence[Path]) -> sa.FromClause:  # noqa: ARG002 (others load first)
         """A relation over Parquet files, united by name, with `_landed_file`."""
         columns = list(dict.fromkeys(name for file in files for name in pq.read_schema(file).names))
         paths: sa.ColumnClause[Any] = sa.literal_column(quoting.text_list([str(file) for file in files]))

@@ -29,9 +29,10 @@ def affected(tables: Tables, entity: str) -> Rows:
     )
 
 
-def published_beside(table: sa.Table, ids: sa.FromClause, ident: str) -> sa.Subquery:
-    """The rows of a published table about the entities in `ids`: few, so that joins need not read all."""
-    return sa.select(table).where(table.c[ident].in_(sa.select(ids.c.entity_id))).subquery(f"now_{table.name}")
+def beside(table: sa.Table, ids: sa.FromClause, ident: str) -> sa.Subquery:
+    """The rows of a table about the entities in `ids`: few, so that joins need not read all."""
+    rows = sa.select(table).where(table.c[ident].in_(sa.select(ids.c.entity_id)))
+    return rows.subquery(f"{table.schema}_{table.name}")
 
 
 def held_fields(tables: Tables, entity: str) -> Rows:
@@ -41,14 +42,14 @@ def held_fields(tables: Tables, entity: str) -> Rows:
     return sa.select(held.c.field).where(held.c.entity == entity, held.c.entity_id.in_(ids)).distinct()
 
 
-def candidate(tables: Tables, entity: str, held: Collection[str]) -> Rows:
+def candidate(tables: Tables, entity: str, held: Collection[str], looked_at: sa.FromClause) -> Rows:
     """Grain: one affected entity that is not held as a whole; key entity_id.
 
     `_cause` is why it was looked at, `_exists` false where no canonical row is left; per field
     its value and `__system`, `__key`, `__rule`, `__since`. `held` lists the fields (and NO_FIELD)
-    of which some cell is held: only for these the published row is read.
+    of which some cell is held: only for these the published row is read. `looked_at` holds `affected`.
     """
-    looked_at, row = affected(tables, entity).subquery("looked_at"), tables.canonical[entity]
+    row = beside(tables.canonical[entity], looked_at, "entity_id")
     joined: sa.FromClause = looked_at.outerjoin(row, row.c.entity_id == looked_at.c.entity_id)
     columns: list[sa.ColumnElement[Any]] = [
         looked_at.c.entity_id,
@@ -61,8 +62,8 @@ def candidate(tables: Tables, entity: str, held: Collection[str]) -> Rows:
         return sa.select(*columns).select_from(joined)
     flags = _flags(tables, entity, held).subquery("flags")
     ident = f"{entity}_id"
-    value = published_beside(tables.conformed[entity], looked_at, ident)
-    source = published_beside(tables.sources[entity], looked_at, ident)
+    value = beside(tables.conformed[entity], looked_at, ident)
+    source = beside(tables.sources[entity], looked_at, ident)
     joined = (
         joined.outerjoin(flags, flags.c.entity_id == looked_at.c.entity_id)
         .outerjoin(value, value.c[ident] == looked_at.c.entity_id)

@@ -12,22 +12,22 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from sor_pipeline.engine.base import Engine, Rows
-from sor_pipeline.publish.candidate import affected
 from sor_pipeline.tables import NO_FIELD, Tables
 
 _CLAIM = ("entity_id", "field", "source", "source_key")
 _FACTS = ("kind", "system", "owner", "claimed", "canonical")
 
 
-def conflict_difference(tables: Tables, entity: str, number: int) -> Rows:
-    """Grain: one disagreement of an affected entity that opens, changes or closes; after the entities are written.
+def conflict_difference(tables: Tables, entity: str, number: int, looked_at: sa.Table) -> Rows:
+    """Grain: one disagreement, of an entity of `looked_at`, that opens, changes or closes; once entities are written.
 
     Columns as `conformed.conflict`: `closed_in` is `number` where it closes.
     """
-    before = _shown(tables, entity, tables.conflict, tables.conflict.c.closed_in.is_(None)).subquery("before")
+    still_open = tables.conflict.c.closed_in.is_(None)
+    before = _shown(tables, entity, tables.conflict, looked_at, still_open).subquery("before")
     present = tables.conformed[entity].c[f"{entity}_id"]
     published = tables.open_conflict.c.entity_id.in_(sa.select(present))
-    after = _shown(tables, entity, tables.open_conflict, published).subquery("after")
+    after = _shown(tables, entity, tables.open_conflict, looked_at, published).subquery("after")
     same = sa.and_(*(before.c[name] == after.c[name] for name in _CLAIM))
     gone = after.c.entity_id.is_(None)
     return (
@@ -43,9 +43,10 @@ def conflict_difference(tables: Tables, entity: str, number: int) -> Rows:
     )
 
 
-def _shown(tables: Tables, entity: str, conflict: sa.Table, condition: sa.ColumnElement[bool]) -> Rows:
-    """Disagreements of affected entities, without those about held cells of published entities."""
-    looked_at = affected(tables, entity).subquery("looked_at")
+def _shown(
+    tables: Tables, entity: str, conflict: sa.Table, looked_at: sa.Table, condition: sa.ColumnElement[bool]
+) -> Rows:
+    """Disagreements of entities of `looked_at`, without those about held cells of published entities."""
     held = tables.held
     present = tables.conformed[entity].c[f"{entity}_id"]
     frozen = (
@@ -65,9 +66,11 @@ def _shown(tables: Tables, entity: str, conflict: sa.Table, condition: sa.Column
     )
 
 
-def write_conflicts(engine: Engine, connection: sa.Connection, tables: Tables, entity: str, number: int) -> int:
-    """Bring `conformed.conflict` up to date for affected entities; returns the number of rows touched."""
-    rows = engine.materialise(connection, "publish_conflict", conflict_difference(tables, entity, number))
+def write_conflicts(
+    engine: Engine, connection: sa.Connection, tables: Tables, entity: str, number: int, looked_at: sa.Table
+) -> int:
+    """Bring `conformed.conflict` up to date for entities of `looked_at`; returns the number of rows touched."""
+    rows = engine.materialise(connection, "publish_conflict", conflict_difference(tables, entity, number, looked_at))
     return engine.replace(connection, tables.conflict, rows, ["entity", *_CLAIM, "opened_in"])
 
 

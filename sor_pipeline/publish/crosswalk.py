@@ -10,14 +10,12 @@ import sqlalchemy as sa
 
 from sor_pipeline.engine.base import Rows
 from sor_pipeline.ownership.document import system_of
-from sor_pipeline.publish.candidate import affected
 from sor_pipeline.tables import Tables
 
 
-def records(tables: Tables, entity: str) -> Rows:
-    """Grain: one live record of an affected entity; columns source, source_key, system, entity_id."""
+def records(tables: Tables, entity: str, looked_at: sa.Table) -> Rows:
+    """Grain: one live record of an entity of `looked_at`; columns source, source_key, system, entity_id."""
     identity = tables.identity[entity]
-    looked_at = affected(tables, entity).subquery("looked_at")
     known = sa.select(identity.c.source, identity.c.source_key, identity.c.entity_id).join(
         looked_at, looked_at.c.entity_id == identity.c.entity_id
     )
@@ -40,10 +38,9 @@ def _live(tables: Tables, source: str, mine: sa.FromClause) -> Rows:
     )
 
 
-def published(tables: Tables, entity: str) -> Rows:
-    """Grain: one record that was published as one of an affected entity; columns as `records`."""
+def published(tables: Tables, entity: str, looked_at: sa.Table) -> Rows:
+    """Grain: one record that was published as one of an entity of `looked_at`; columns as `records`."""
     keys = tables.keys[entity]
-    looked_at = affected(tables, entity).subquery("looked_at")
     ident = keys.c[f"{entity}_id"]
     return sa.select(keys.c.source, keys.c.source_key, keys.c.system, ident.label("entity_id")).join(
         looked_at, looked_at.c.entity_id == ident
@@ -55,13 +52,13 @@ def _side_by_side(before: sa.FromClause, after: sa.FromClause) -> sa.FromClause:
     return before.join(after, same, full=True)
 
 
-def movements(tables: Tables, entity: str, live: sa.Table) -> Rows:
-    """Grain: one affected entity whose records are not the published ones; `live` holds `records`.
+def movements(tables: Tables, entity: str, live: sa.Table, looked_at: sa.Table) -> Rows:
+    """Grain: one entity of `looked_at` whose records are not the published ones; `live` holds `records`.
 
     `_moved`: a record came from or went to another entity; `_joined`: a record is new;
     `_lost`: a record is deleted.
     """
-    before = published(tables, entity).subquery("before")
+    before = published(tables, entity, looked_at).subquery("before")
     pair = _side_by_side(before, live)
     moved = sa.and_(before.c.entity_id.is_not(None), live.c.entity_id.is_not(None))
     differ = before.c.entity_id.is_distinct_from(live.c.entity_id)
@@ -85,13 +82,13 @@ def movements(tables: Tables, entity: str, live: sa.Table) -> Rows:
     return sa.select(both.c.entity_id, *flags).group_by(both.c.entity_id)
 
 
-def key_difference(tables: Tables, entity: str, live: sa.Table) -> Rows:
+def key_difference(tables: Tables, entity: str, live: sa.Table, looked_at: sa.Table) -> Rows:
     """Grain: one record whose crosswalk row must change, after `conformed.<entity>` has.
 
     `<entity>_id` is null where the row goes. Only records of published entities are in the crosswalk.
     """
     present = tables.conformed[entity]
-    before = published(tables, entity).subquery("before")
+    before = published(tables, entity, looked_at).subquery("before")
     after = sa.select(live).join(present, present.c[f"{entity}_id"] == live.c.entity_id).subquery("after")
     return (
         sa.select(

@@ -11,7 +11,7 @@ from collections.abc import Collection
 import sqlalchemy as sa
 
 from sor_pipeline.engine.base import Engine, Rows
-from sor_pipeline.publish.candidate import LINEAGE, affected, candidate, published_beside
+from sor_pipeline.publish.candidate import LINEAGE, beside, candidate
 from sor_pipeline.publish.crosswalk import movements
 from sor_pipeline.tables import Tables
 
@@ -20,17 +20,17 @@ VERSIONS = (*ENTERS, "changed")
 """Kinds that put a new version into the entity table; `lineage` puts one into `_source` alone."""
 
 
-def difference(tables: Tables, entity: str, held: Collection[str], live: sa.Table) -> Rows:
-    """Grain: one entity that will be published otherwise than it is; key entity_id.
+def difference(tables: Tables, entity: str, held: Collection[str], live: sa.Table, looked_at: sa.Table) -> Rows:
+    """Grain: one entity of `looked_at` (see `affected`) that will be published otherwise than it is; key entity_id.
 
     `_kind` is created, revived, changed, retired or lineage (who says so changed, values did not);
     `_cause`, `_moved`, `_joined`, `_lost` say what is known about why; then the candidate's cells.
     """
-    after = candidate(tables, entity, held).subquery("after")
-    moves = movements(tables, entity, live).subquery("moves")
-    looked_at, ident = affected(tables, entity).subquery("present_of"), f"{entity}_id"
-    value = published_beside(tables.conformed[entity], looked_at, ident)
-    source = published_beside(tables.sources[entity], looked_at, ident)
+    after = candidate(tables, entity, held, looked_at).subquery("after")
+    moves = movements(tables, entity, live, looked_at).subquery("moves")
+    ident = f"{entity}_id"
+    value = beside(tables.conformed[entity], looked_at, ident)
+    source = beside(tables.sources[entity], looked_at, ident)
     fields = tables.ownership.entities[entity].fields
     present = value.c[ident].is_not(None)
     kind = sa.case(

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from sor_pipeline.engine.base import Rows
 from sor_pipeline.errors import PublicationBlocked
 from sor_pipeline.publish import file, gate
-from sor_pipeline.publish.candidate import held_fields
+from sor_pipeline.publish.candidate import affected, held_fields
 from sor_pipeline.publish.changes import cell_changes, entity_changes
 from sor_pipeline.publish.conflicts import close_abandoned, write_conflicts
 from sor_pipeline.publish.crosswalk import key_difference, records
@@ -79,8 +79,9 @@ def _publish_entity(
     """Publish one entity's differences; returns counts, also of rows that are no change of a value."""
     tables, engine = run.tables, run.engine
     held = frozenset(connection.execute(held_fields(tables, entity)).scalars().all())
-    live = engine.materialise(connection, "publish_record", records(tables, entity))
-    rows = engine.materialise(connection, "publish_difference", difference(tables, entity, held, live))
+    looked_at = engine.materialise(connection, "publish_looked_at", affected(tables, entity))
+    live = engine.materialise(connection, "publish_record", records(tables, entity, looked_at))
+    rows = engine.materialise(connection, "publish_difference", difference(tables, entity, held, live, looked_at))
     changed = _insert(connection, tables.change, cell_changes(tables, entity, rows, number, new_document))
     _insert(connection, tables.change, entity_changes(entity, rows, number))
     write_history(connection, tables, entity, rows, number, at)
@@ -90,14 +91,14 @@ def _publish_entity(
         "changed": changed,
         "retired": _count(connection, rows, rows.c._kind == "retired"),
         "lineage": _count(connection, rows, rows.c._kind == "lineage"),
-        "keys": _write_keys(run, connection, entity, live),
-        "conflicts": write_conflicts(engine, connection, tables, entity, number),
+        "keys": _write_keys(run, connection, entity, live, looked_at),
+        "conflicts": write_conflicts(engine, connection, tables, entity, number, looked_at),
     }
 
 
-def _write_keys(run: Run, connection: sa.Connection, entity: str, live: sa.Table) -> int:
+def _write_keys(run: Run, connection: sa.Connection, entity: str, live: sa.Table, looked_at: sa.Table) -> int:
     keys, ident = run.tables.keys[entity], f"{entity}_id"
-    rows = run.engine.materialise(connection, "publish_key", key_difference(run.tables, entity, live))
+    rows = run.engine.materialise(connection, "publish_key", key_difference(run.tables, entity, live, looked_at))
     gone = sa.exists().where(rows.c.source == keys.c.source, rows.c.source_key == keys.c.source_key).correlate(keys)
     connection.execute(sa.delete(keys).where(gone))
     _insert(connection, keys, sa.select(rows).where(rows.c[ident].is_not(None)))

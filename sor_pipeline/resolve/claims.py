@@ -17,17 +17,23 @@ def affected_ids(tables: Tables, entity: str) -> Rows:
     return sa.select(affected.c.entity_id).where(affected.c.entity == entity)
 
 
-def claims(tables: Tables, source: str, *, everybody: bool = False) -> Rows:
-    """Grain: one live record of `source` whose entity is affected; key (`_source`, `_key`).
+def records(tables: Tables, entity: str) -> Rows:
+    """Grain: one record, live or deleted, of an affected entity; columns source, source_key, entity_id."""
+    known = tables.identity[entity]
+    return sa.select(known.c.source, known.c.source_key, known.c.entity_id).where(
+        known.c.entity_id.in_(affected_ids(tables, entity))
+    )
 
-    `everybody` says that all entities are affected, which spares the question at every record.
+
+def claims(tables: Tables, source: str, identity: sa.FromClause) -> Rows:
+    """Grain: one live record of `source` among those of `identity` (see `records`); key (`_source`, `_key`).
 
     Columns: entity_id, _source, _key, _changed_at and, per mapped field, the claim columns; a ref
     field holds the entity id it points to, and in `<field>__ref` the key that it was delivered as.
     A reference to a record that is not known (yet), or is deleted, says nothing: its state is `never`.
     """
     entity = tables.ownership.sources[source].entity
-    staged, identity = tables.staged[source], tables.identity[entity]
+    staged = tables.staged[source]
     columns: list[Expression] = [
         identity.c.entity_id,
         sa.literal(source, sa.Text).label("_source"),
@@ -46,8 +52,7 @@ def claims(tables: Tables, source: str, *, everybody: bool = False) -> Rows:
             known = _living(tables, target, referred).subquery(f"{name}__known")
             origin = origin.outerjoin(known, known.c.source_key == staged.c[name])
             columns += _reference(staged, known, name)
-    live = sa.select(*columns).select_from(origin).where(staged.c._deleted_at.is_(None))
-    return live if everybody else live.where(identity.c.entity_id.in_(affected_ids(tables, entity)))
+    return sa.select(*columns).select_from(origin).where(staged.c._deleted_at.is_(None))
 
 
 def _living(tables: Tables, entity: str, source: str) -> Rows:

@@ -13,14 +13,14 @@ from sor_pipeline.ownership.document import system_of
 from sor_pipeline.ownership.entity import Field
 from sor_pipeline.ownership.fieldtypes import Stored
 from sor_pipeline.ownership.rules import Take
-from sor_pipeline.resolve.claims import claims
 from sor_pipeline.tables import ClaimState, Tables, cell, claim
 
 
-def conflicts(tables: Tables, source: str, *, everybody: bool = False) -> Rows | None:
+def conflicts(tables: Tables, source: str, said: sa.FromClause, canonical: sa.FromClause) -> Rows | None:
     """Grain: one field of one live record of `source` that disagrees; columns as `canonical.conflict`.
 
-    None where the source maps no field on which anybody could disagree. One scan of the records
+    `said` holds the source's `claims`, `canonical` the present canonical rows of their entities. None
+    where the source maps no field on which anybody could disagree. One scan of the records
     beside their canonical rows; only rows with a disagreement are unfolded into one row per field.
     """
     ownership = tables.ownership
@@ -29,8 +29,7 @@ def conflicts(tables: Tables, source: str, *, everybody: bool = False) -> Rows |
     judged = [name for name in ownership.sources[source].fields if fields[name].take != Take.all]
     if not judged:
         return None
-    said = claims(tables, source, everybody=everybody).subquery("said")
-    held = tables.canonical[entity].alias("held")
+    held = canonical.alias("held")
     kinds = {name: _kind(said, held, name, fields[name], source) for name in judged}
     beside = (
         sa.select(

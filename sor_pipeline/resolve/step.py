@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import sqlalchemy as sa
 
@@ -10,7 +10,7 @@ from sor_pipeline.engine.base import Rows
 from sor_pipeline.ownership.rules import Take
 from sor_pipeline.resolve.affected import grown_stale, led_elsewhere, living_ids
 from sor_pipeline.resolve.cells import cells
-from sor_pipeline.resolve.claims import affected_ids
+from sor_pipeline.resolve.claims import affected_ids, claims, records
 from sor_pipeline.resolve.conflicts import conflicts
 from sor_pipeline.resolve.gathered import gathered
 from sor_pipeline.resolve.units import Unit, units
@@ -28,8 +28,10 @@ def run(run: Run, entity: str) -> Outcome:
             _remember(run, connection, entity)
             return Outcome({"affected": 0, "written": 0, "dropped": 0, "conflicts": 0})
         run.progress(f"resolve {entity}: {affected:,} affected")
-        written, dropped = _write_cells(run, connection, entity, pending, everybody)
-        disagreeing = _write_conflicts(run, connection, entity, everybody)
+        known = _known(run, connection, entity, everybody)
+        said = _claimed(run, connection, entity, known, everybody)
+        written, dropped, held = _write_cells(run, connection, entity, pending, known, said, everybody=everybody)
+        disagreeing = _write_conflicts(run, connection, entity, said, held)
         _remember(run, connection, entity)
     return Outcome({"affected": affected, "written": written, "dropped": dropped, "conflicts": disagreeing})
 
@@ -70,12 +72,45 @@ def _add(run: Run, connection: sa.Connection, entity: str, cause: str, selects: 
         )
 
 
-def _write_cells(run: Run, connection: sa.Connection, entity: str, pending: int, everybody: bool) -> tuple[int, int]:
-    """Replace canonical rows of which a value or its lineage differs; drop those of entities without a live record."""
+def _known(run: Run, connection: sa.Connection, entity: str, everybody: bool) -> sa.Table:
+    """`records`; where everybody is affected, the table of all of them as it is."""
+    if everybody:
+        return run.tables.identity[entity]
+    return run.engine.materialise(connection, f"known_{entity}", records(run.tables, entity))
+
+
+def _claimed(
+    run: Run, connection: sa.Connection, entity: str, known: sa.Table, everybody: bool
+) -> dict[str, sa.FromClause]:
+    """Each source's `claims`: few are read once and kept, all of them are read where they are needed."""
+    selects = {source: claims(run.tables, source, known) for source in run.ownership.sources_of(entity)}
+    if everybody:
+        return {source: select.subquery(source.replace(".", "_")) for source, select in selects.items()}
+    return {
+        source: run.engine.materialise(connection, f"claims_{number}", select)
+        for number, (source, select) in enumerate(selects.items())
+    }
+
+
+def _write_cells(
+    run: Run,
+    connection: sa.Connection,
+    entity: str,
+    pending: int,
+    known: sa.Table,
+    claimed: Mapping[str, sa.FromClause],
+    *,
+    everybody: bool,
+) -> tuple[int, int, sa.Table]:
+    """Replace canonical rows of which a value or its lineage differs; drop those of entities without a live record.
+
+    Returns how many of each, and a table of the present rows of affected entities (or of all).
+    """
     tables, canonical = run.tables, run.tables.canonical[entity]
     parts, fields = units(run.ownership, entity), run.ownership.entities[entity].fields
     said = {
-        system: _said(run, connection, entity, system, parts, everybody) for system in run.ownership.systems_of(entity)
+        system: _said(run, connection, entity, system, parts, known, claimed)
+        for system in run.ownership.systems_of(entity)
     }
     lists = {
         name: gathered(unit, said, lists=fields[name].type == "list").subquery(f"all_{name}")
@@ -87,38 +122,48 @@ def _write_cells(run: Run, connection: sa.Connection, entity: str, pending: int,
     numbered = sa.literal(pending, sa.BigInteger).label("_publication")
     names = [*select.selected_columns.keys(), "_publication"]
     if not connection.execute(sa.select(sa.exists().select_from(canonical))).scalar_one():
-        return connection.execute(sa.insert(canonical).from_select(names, select.add_columns(numbered))).rowcount, 0
+        insert = sa.insert(canonical).from_select(names, select.add_columns(numbered))
+        return connection.execute(insert).rowcount, 0, canonical
     resolved = run.engine.materialise(connection, f"resolved_{entity}", select)
     stale = canonical.c.entity_id.in_(affected_ids(tables, entity))
     gone = sa.delete(canonical).where(stale, canonical.c.entity_id.not_in(sa.select(resolved.c.entity_id)))
     dropped = connection.execute(gone).rowcount
-    same = sa.and_(*(canonical.c[name].is_not_distinct_from(resolved.c[name]) for name in names[:-1]))
-    unchanged = run.engine.materialise(
-        connection,
-        f"unchanged_{entity}",
-        sa.select(resolved.c.entity_id).join(canonical, canonical.c.entity_id == resolved.c.entity_id).where(same),
+    # As a column the wide comparison stays out of the join, which reads only what is affected.
+    same = sa.and_(*(canonical.c[name].is_not_distinct_from(resolved.c[name]) for name in names[1:-1]))
+    beside = sa.select(resolved.c.entity_id, same.label("same"))
+    compared = run.engine.materialise(
+        connection, f"compared_{entity}", beside.join(canonical, canonical.c.entity_id == resolved.c.entity_id)
     )
-    changed = sa.select(resolved, numbered).where(resolved.c.entity_id.not_in(sa.select(unchanged.c.entity_id)))
-    return run.engine.replace(connection, canonical, changed.subquery("changed"), ["entity_id"]), dropped
+    unchanged = sa.select(compared.c.entity_id).where(compared.c.same)
+    changed = sa.select(resolved, numbered).where(resolved.c.entity_id.not_in(unchanged))
+    return run.engine.replace(connection, canonical, changed.subquery("changed"), ["entity_id"]), dropped, resolved
 
 
 def _said(
-    run: Run, connection: sa.Connection, entity: str, system: str, parts: tuple[Unit, ...], everybody: bool
+    run: Run,
+    connection: sa.Connection,
+    entity: str,
+    system: str,
+    parts: tuple[Unit, ...],
+    known: sa.Table,
+    claimed: Mapping[str, sa.FromClause],
 ) -> sa.FromClause:
-    several = run.engine.materialise(connection, f"several_{system}", crowded(run.tables, entity, system))
+    several = run.engine.materialise(connection, f"several_{system}", crowded(run.tables, entity, system, known))
     some = bool(connection.execute(sa.select(sa.exists().select_from(several))).scalar_one())
-    said = words(run.tables, entity, system, parts, several if some else None, everybody=everybody)
+    said = words(run.tables, entity, system, parts, several if some else None, claimed)
     return said.subquery(f"words_of_{system}")
 
 
-def _write_conflicts(run: Run, connection: sa.Connection, entity: str, everybody: bool) -> int:
+def _write_conflicts(
+    run: Run, connection: sa.Connection, entity: str, said: Mapping[str, sa.FromClause], held: sa.Table
+) -> int:
     tables, target = run.tables, run.tables.open_conflict
     connection.execute(
         sa.delete(target).where(target.c.entity == entity, target.c.entity_id.in_(affected_ids(tables, entity)))
     )
     found = 0
-    for source in run.ownership.sources_of(entity):
-        select = conflicts(tables, source, everybody=everybody)
+    for source, claimed in said.items():
+        select = conflicts(tables, source, claimed, held)
         if select is not None:
             columns = [column.name for column in select.selected_columns]
             found += connection.execute(sa.insert(target).from_select(columns, select)).rowcount

@@ -6,27 +6,25 @@ source key; a group in lock-step). Does not: the choice between systems (`cells`
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from sor_pipeline.engine.base import Expression, Rows, Union
 from sor_pipeline.ownership.document import system_of
-from sor_pipeline.resolve.claims import affected_ids, claims
 from sor_pipeline.resolve.units import Unit
 from sor_pipeline.tables import ClaimState, Tables, stored_type
 
 SPEAKS = (int(ClaimState.value), int(ClaimState.cleared))
 
 
-def crowded(tables: Tables, entity: str, system: str) -> Rows:
-    """Grain: one affected entity of which the system has more than one record (live or not)."""
-    identity = tables.identity[entity]
+def crowded(tables: Tables, entity: str, system: str, identity: sa.FromClause) -> Rows:
+    """Grain: one affected entity of which the system has more than one record (live or not); `identity`: `records`."""
     own = [name for name in tables.ownership.sources_of(entity) if system_of(name) == system]
     return (
         sa.select(identity.c.entity_id)
-        .where(identity.c.source.in_(own), identity.c.entity_id.in_(affected_ids(tables, entity)))
+        .where(identity.c.source.in_(own))
         .group_by(identity.c.entity_id)
         .having(sa.func.count() > 1)
     )
@@ -38,16 +36,15 @@ def words(
     system: str,
     units: Sequence[Unit],
     several: sa.FromClause | None,
-    *,
-    everybody: bool = False,
+    said: Mapping[str, sa.FromClause],
 ) -> Rows | Union:
     """Grain: one affected entity of which the system has a live record; key entity_id.
 
     Per field value, `__cmp`, `__state`, `__since` and per unit, under its first field's name,
     `__speaks`, `__source`, `__key` of the record that speaks. `several` holds `crowded` ids; None
-    where no entity is crowded.
+    where no entity is crowded. `said` holds each source's `claims`.
     """
-    stack = _stack(tables, entity, system, everybody)
+    stack = _stack(tables, entity, system, said)
     if several is None:
         return _only_record(tables, entity, stack.subquery("alone"), units)
     alone = stack.where(sa.not_(_has_several(stack, several))).subquery("alone")
@@ -59,12 +56,12 @@ def _has_several(stack: Rows, several: sa.FromClause) -> sa.ColumnElement[bool]:
     return stack.selected_columns.entity_id.in_(sa.select(several.c.entity_id))
 
 
-def _stack(tables: Tables, entity: str, system: str, everybody: bool) -> Rows:
+def _stack(tables: Tables, entity: str, system: str, claimed: Mapping[str, sa.FromClause]) -> Rows:
     """The claims of all sources of the system under one header; a field that a source lacks is never set."""
     fields = tables.ownership.entities[entity].fields
     parts = []
     for source in (name for name in tables.ownership.sources_of(entity) if system_of(name) == system):
-        said = claims(tables, source, everybody=everybody).subquery(source.replace(".", "_"))
+        said = claimed[source]
         columns: list[Expression] = [said.c[name] for name in ("entity_id", "_source", "_key", "_changed_at")]
         for name, field in fields.items():
             shapes: list[tuple[str, sa.types.TypeEngine[Any]]] = [(name, stored_type(field))]

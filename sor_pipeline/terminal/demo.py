@@ -21,6 +21,7 @@ from sor_pipeline.run import Run
 from sor_pipeline.settings import DEFAULT_HOME, Settings
 from sor_pipeline.tables import cell, claim
 from sor_pipeline.terminal.paper import Paper, Row, near, number, read
+from sor_pipeline.terminal.reports import by_field
 
 FOLDER = "demo"
 
@@ -97,8 +98,8 @@ def tell_findings(run: Run, paper: Paper, company: Demo, fight: list[dict[str, A
     paper.say("")
     paper.table(
         "The fields on which the tools disagree most",
-        [dict(row) | {"kind": row["kind"].replace("_", " ")} for row in top],
-        ("entity", "field", "owner", "system", "kind", "open"),
+        by_field(top),
+        ("field", "owner", "system", "kind", "open"),
         note=f"Besides, {gaps:,} values are known to some system and never reached the owner: see sor conflicts.",
     )
     paper.table(

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import date, datetime, time
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 from rich.box import SIMPLE_HEAD
@@ -22,7 +22,9 @@ from sor_pipeline.run import Run
 
 Row = Mapping[str, Any]
 NARROW = 24
-"""A column whose texts are all this short is never broken: ids, keys and times stay whole."""
+"""A column whose texts are all this short is not broken: ids, keys and times stay whole ..."""
+GAP, FEWEST = 3, 14
+"""... as long as every longer one has that much room."""
 
 
 class Paper:
@@ -55,12 +57,14 @@ class Paper:
             box=SIMPLE_HEAD,
             pad_edge=False,
         )
+        widths = {name: max((len(shown(row[name])) for row in rows), default=0) for name in names}
+        whole = [name for name in names if widths[name] <= NARROW]
+        room = self.console.width - sum(max(widths[name], len(name)) for name in whole) - GAP * len(names)
+        whole = whole if room >= FEWEST * (len(names) - len(whole)) else []
         for name in names:
             numeric = bool(rows) and all(isinstance(row[name], int | float | Decimal) for row in rows)
-            short = all(len(shown(row[name])) <= NARROW for row in rows)
-            paper.add_column(
-                name.replace("_", " "), justify="right" if numeric else "left", overflow="fold", no_wrap=short
-            )
+            justify: Literal["left", "right"] = "right" if numeric else "left"
+            paper.add_column(name.replace("_", " "), justify=justify, overflow="fold", no_wrap=name in whole)
         for row in rows:
             paper.add_row(*(shown(row[name]) for name in names))
         self.console.print(paper)

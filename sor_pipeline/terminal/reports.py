@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sor_pipeline.observe import disagreements, status, why
@@ -70,34 +71,44 @@ def show_conflicts(run: Run, paper: Paper, entity: str | None, field: str | None
                     "id": row["entity_id"] if entity else f"{row['entity']} {row['entity_id']}",
                     "field": row["field"],
                     "kind": KINDS.get(row["kind"], row["kind"].replace("_", " ")),
-                    "who_says_what": f"{row['owner'] or 'nobody'}: {row['canonical'] or '-'}\n"
+                    "who_says_what": f"{row['owner'] or 'nobody'}: {_of_the_owner(row)}\n"
                     f"{row['system']} {row['source_key']}: {row['claimed'] or '(cleared)'}",
                 }
                 for row in rows
             ],
             ("id", *names),
-            note=f"the first line is the canonical value; at most {limit} rows, --limit for more",
+            note=f"the first line is what the owner says; at most {limit} rows, --limit for more",
         )
     else:
         rows = read(run, disagreements.by_field(run.tables), limit)
         paper.data(rows)
         paper.table(
             "Open conflicts by field and pair of systems",
-            [
-                {
-                    "field": f"{row['entity']}.{row['field']}",
-                    "owner": row["owner"],
-                    "system": row["system"],
-                    "kind": KINDS.get(row["kind"], row["kind"].replace("_", " ")),
-                    "open": row["open"],
-                    "since": row["since_publication"],
-                }
-                for row in rows
-            ],
+            by_field(rows),
             note=f"since: publication in which the oldest was opened; at most {limit} rows, --limit for more",
         )
     if not rows:
         paper.say("No open conflicts.")
+
+
+def by_field(rows: Sequence[Row]) -> list[Row]:
+    """Numbers of open conflicts as a table that fits."""
+    return [
+        {
+            "field": f"{row['entity']}.{row['field']}",
+            "owner": row["owner"],
+            "system": row["system"],
+            "kind": KINDS.get(row["kind"], row["kind"].replace("_", " ")),
+            "open": row["open"],
+            "since": row["since_publication"],
+        }
+        for row in rows
+    ]
+
+
+def _of_the_owner(conflict: Row) -> str:
+    """A value that only a fallback has is canonical, and still not the owner's."""
+    return "-" if conflict["kind"] == "missing_at_owner" else conflict["canonical"] or "-"
 
 
 def show_corrections(run: Run, paper: Paper, system: str | None, limit: int) -> None:
@@ -106,9 +117,19 @@ def show_corrections(run: Run, paper: Paper, system: str | None, limit: int) -> 
     paper.data(rows)
     if rows:
         paper.table(
-            "Open corrections", rows, ("source", "source_key", "column", "observed", "wanted", "owner", "state"),
-            note=f"as files: {near(run.settings.outbox)}",
-        )  # fmt: skip
+            "Open corrections",
+            [
+                {
+                    "record": f"{row['source']} {row['source_key']}",
+                    "column": row["column"],
+                    "observed, and wanted": f"{row['observed'] or '(blank)'}\n→ {row['wanted'] or '(blank)'}",
+                    "owner": row["owner"],
+                    "state": row["state"],
+                }
+                for row in rows
+            ],
+            note=f"as files: {near(run.settings.outbox)}; at most {limit} rows, --limit for more",
+        )
     else:
         paper.say("No open corrections: every system that takes them agrees.")
 
