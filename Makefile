@@ -34,4 +34,4 @@ ui: $(STAMP)  ## the demo company in the Dagster UI, http://localhost:3000
 	DAGSTER_HOME=$(CURDIR)/.dagster SOR_OWNERSHIP=$${SOR_OWNERSHIP:-.sor/demo/ownership.yaml} $(BIN)/dagster dev -w workspace.yaml
 
 clean:
-	rm -rf $(VENV) .sor .demo
+	rm -rf $(VENV) .dagster

@@ -127,7 +127,10 @@ class Tables:
     def __init__(self, ownership: Ownership) -> None:
         self.metadata = sa.MetaData()
         self.ownership = ownership
-        self._shared()
+        self._of_deliveries()
+        self._of_entities()
+        self._of_runs()
+        self._of_publications()
         self.staged = {name: self._staged(name) for name in ownership.sources}
         self.identity = {name: self._identity(name) for name in ownership.entities}
         self.token = {name: self._token(name) for name in ownership.entities}
@@ -140,8 +143,8 @@ class Tables:
     def _table(self, schema: str, name: str, comment: str, *columns: sa.Column[Any]) -> sa.Table:
         return sa.Table(name, self.metadata, *columns, schema=schema, comment=comment)
 
-    def _shared(self) -> None:
-        """Tables that do not depend on the document's names."""
+    def _of_deliveries(self) -> None:
+        """What came and how it was staged: no name of the document is in these."""
         table, text, key = self._table, _text, _key
         self.batch = table(
             "landing", "batch", "One row per batch: one delivered extract, landed as Parquet.",
@@ -175,6 +178,10 @@ class Tables:
             "audit", "account", "One row per staged batch: read = new + unchanged + superseded + duplicate + rejected.",
             key("source"), key("batch"), *(_count(n) for n in ACCOUNT), _count("_publication"),
         )  # fmt: skip
+
+    def _of_entities(self) -> None:
+        """Ids, and what was resolved and found of them."""
+        table, text, key = self._table, _text, _key
         self.id = table(
             "identity", "id", "One row per entity id ever given; never rebuilt.",
             key("entity"), key("entity_id"), _count("born", "publication of birth"),
@@ -206,6 +213,10 @@ class Tables:
             "audit", "touched", "One row per entity that one of the last publications looked at: what the published file may lack.",
             _key_count("publication"), key("entity"), key("entity_id"),
         )  # fmt: skip
+
+    def _of_runs(self) -> None:
+        """Runs, people's words and corrections."""
+        table, text, key = self._table, _text, _key
         self.run = table(
             "audit", "run", "One row per run.",
             _key_count("run"), _time("started_at"), _time("ended_at"), text("state", "running, published, unchanged, blocked or failed"),
@@ -228,6 +239,10 @@ class Tables:
             "outbound", "state", "One row per source that accepts corrections: up to which publication it was compared.",
             key("source"), _count("corrected_to", "publication"),
         )  # fmt: skip
+
+    def _of_publications(self) -> None:
+        """What is published besides the entities."""
+        table, text, key = self._table, _text, _key
         self.publication = table(
             "conformed", "publication", "One row per publication: one atomic change of all conformed tables.",
             _key_count("publication", "counts up from 1, no gaps"), _time("published_at", "logical time of the run"),

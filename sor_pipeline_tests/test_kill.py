@@ -212,7 +212,7 @@ def test_killed_at_system_calls(days: Days, call: str) -> None:
             number = 1
             while not any(survived):
                 yield day, f"{call} {number}", life(day, number)
-                number += 1 if number < 20 else 3
+                number += 1 + number // 6
 
     live_again(days, lives())
 

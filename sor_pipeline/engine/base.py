@@ -66,6 +66,13 @@ class Engine(Protocol):
         """
         ...
 
+    def pack(self, connection: sa.Connection) -> None:
+        """Let the commit, or what follows it, clear away what deleting left behind: it may read and write whole tables.
+
+        Engines that do this by themselves do nothing.
+        """
+        ...
+
     def lend(self) -> AbstractContextManager[sa.Engine]:
         """A SQLAlchemy engine for a library that opens its connections itself: autocommit, confined as `begin` is.
 

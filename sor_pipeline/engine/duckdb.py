@@ -35,6 +35,8 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
 }
+_NO_PACKING, _PACKING = "0", "100"
+"""A checkpoint may merge row groups that lost rows, which writes up to four whole ones for a few new rows."""
 
 
 class DuckDBEngine:
@@ -60,7 +62,7 @@ class DuckDBEngine:
         self._engine = sa.create_engine(
             f"duckdb:///{path}",
             poolclass=sa.pool.NullPool,
-            connect_args={"config": {**_CONFIG, "preserve_insertion_order": "false", "max_vacuum_tasks": 0}},
+            connect_args={"config": {**_CONFIG, "preserve_insertion_order": "false", "max_vacuum_tasks": _NO_PACKING}},
         )
         self._dialect: Dialect = self._engine.dialect
 
@@ -82,6 +84,10 @@ class DuckDBEngine:
             yield
         finally:
             connection.close()
+
+    def pack(self, connection: sa.Connection) -> None:
+        """From now on checkpoints merge row groups, until the file is closed."""
+        connection.exec_driver_sql(quoting.setting("max_vacuum_tasks", _PACKING))
 
     @contextmanager
     def lend(self) -> Iterator[sa.Engine]:

@@ -16,6 +16,9 @@ from sor_pipeline.ownership.entity import Entity, Field
 from sor_pipeline.ownership.rules import OwnershipException, Ruled
 from sor_pipeline.ownership.source import Source
 
+RULES_VERSION = 1
+"""Goes up when the package makes something else of the same document and the same texts: then all is made again."""
+
 
 class Role(StrEnum):
     """`record` masters some data; `engagement` is where interaction happens."""
@@ -48,13 +51,13 @@ class Ownership(Noun):
     @property
     def fingerprint(self) -> str:
         """Changes when any rule changes: a reason to resolve everything again."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
+        return hashlib.sha256(f"{RULES_VERSION}\n{self.model_dump_json()}".encode()).hexdigest()[:16]
 
     def source_fingerprint(self, source: str) -> str:
         """Changes when what staging makes of this source's rows changes: a reason to stage it again."""
         spec = self.sources[source]
         fields = self.entities[spec.entity].fields
-        parts = [spec.model_dump_json(exclude={"accepts", "title", "description", "unique"})]
+        parts = [str(RULES_VERSION), spec.model_dump_json(exclude={"accepts", "title", "description", "unique"})]
         parts += [fields[name].model_dump_json(exclude={"title", "description"}) for name in spec.fields]
         parts += [str(sorted(self.placeholders.items())), str([name in spec.accepts for name in spec.fields])]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

@@ -28,6 +28,8 @@ from sor_pipeline.publish.history import write_history
 from sor_pipeline.run import Outcome, Run
 from sor_pipeline.tables import Tables
 
+_MUCH = 0.1
+"""The share of entities that is much to look at again."""
 NOTHING = {"published": 0, "created": 0, "changed": 0, "retired": 0, "conflicts": 0}
 
 
@@ -48,6 +50,8 @@ def _publish(run: Run, connection: sa.Connection) -> dict[str, int]:
     last = _last(connection, tables)
     new_document = last is not None and last.fingerprint != run.ownership.fingerprint
     at = run.now if last is None else max(run.now, last.published_at)
+    if last is not None and _packs(connection, tables, number):
+        run.engine.pack(connection)
     counts = [_publish_entity(run, connection, entity, number, at, new_document) for entity in run.ownership.entities]
     totals = {name: sum(count[name] for count in counts) for name in counts[0]}
     nothing = not any(totals.values()) and not new_document
@@ -71,6 +75,13 @@ def _publish(run: Run, connection: sa.Connection) -> dict[str, int]:
         )
     )
     return {"published": 1, **summary}
+
+
+def _packs(connection: sa.Connection, tables: Tables, number: int) -> bool:
+    """Now and then, and where so much changes that packing costs no more than the change."""
+    affected = _count(connection, tables.affected, sa.true())
+    published = sum(_count(connection, table, sa.true()) for table in tables.conformed.values())
+    return number % file.KEPT == 0 or affected >= published * _MUCH
 
 
 def _publish_entity(
