@@ -20,6 +20,8 @@ BUILDING = ".publishing-"
 """Folders in which a file is being made; those of killed runs are cleared away with the next export."""
 _DISK = (duckdb.OperationalError, duckdb.FatalException)
 """What DuckDB raises about disk and memory; faults of data and of SQL are others."""
+_NEW: dict[str, str | bool | int | float | list[str]] = {"storage_compatibility_version": "latest"}
+"""Nobody else reads the private file, and the newest form of it is written a quarter faster."""
 
 
 def born(path: Path) -> None:
@@ -28,7 +30,7 @@ def born(path: Path) -> None:
         return
     with speaking(path), tempfile.TemporaryDirectory(prefix=BUILDING, dir=path.parent) as folder:
         fresh = Path(folder) / path.name
-        duckdb.connect(str(fresh)).close()
+        duckdb.connect(str(fresh), config=_NEW).close()
         path.with_name(path.name + ".wal").unlink(missing_ok=True)  # of a file that is gone: not this one's
         try:
             os.link(fresh, path)  # unlike a rename it never replaces what another process made meanwhile

@@ -73,13 +73,16 @@ def _fates(fresh: sa.Table, folded: Folded) -> Rows:
     """One row per batch: what became of the fresh rows; one of a key without a record has no part: it was lost."""
     records, versions, twin = folded.records, folded.versions, fresh.alias("twin")
     final = sa.and_(records.c["_batch"] == fresh.c["_batch"], records.c["_row"] == fresh.c["_row"])
-    version = sa.exists().where(*(versions.c[name] == fresh.c[name] for name in ("_key", "_batch", "_row")))
     same = (twin.c[name] == fresh.c[name] for name in ("_key", "_batch", "_digest"))
     twins = sa.exists().where(*same, twin.c["_row"] < fresh.c["_row"])
+    superseded = []
+    if versions is not None:
+        version = sa.exists().where(*(versions.c[name] == fresh.c[name] for name in ("_key", "_batch", "_row")))
+        superseded.append((version.correlate(fresh), "superseded"))
     fate = sa.case(
         (records.c["_key"].is_(None), sa.null()),
         (final, sa.case((records.c[NEWS].is_(True), "new"), else_="unchanged")),
-        (version.correlate(fresh), "superseded"),
+        *superseded,
         (twins.correlate(fresh), "duplicate"),
         else_="unchanged",
     )

@@ -34,10 +34,10 @@ PLACE = ("_as_of", "_batch", "_row", "_digest", "_publication")
 @dataclass(frozen=True)
 class Folded:
     """`records`: one per key that was observed, as staged, with NEWS and GONE; `versions`: the rows that made them,
-    for keys that had several."""
+    for keys that had several; None where no key had."""
 
     records: sa.Table
-    versions: sa.Table
+    versions: sa.Table | None
 
 
 def fold(connection: sa.Connection, staging: Staging, observed: sa.Table) -> Folded:
@@ -45,10 +45,12 @@ def fold(connection: sa.Connection, staging: Staging, observed: sa.Table) -> Fol
     engine = staging.run.engine
     several = engine.materialise(connection, "stage_several", _several(observed))
     present = engine.materialise(connection, "stage_present", _present(staging, observed))
-    sequences = versions(connection, staging, observed, several, base(observed, present))
-    records = sa.union_all(_one(staging, observed, several, present), folded_sequences(staging, sequences)).subquery(
-        "records"
-    )
+    once, sequences = _one(staging, observed, several, present), None
+    records = once.subquery("records")
+    if connection.execute(sa.select(sa.exists().select_from(several))).scalar_one():
+        # Asked first: to plan sequences takes longer than to stage a few rows.
+        sequences = versions(connection, staging, observed, several, base(observed, present))
+        records = sa.union_all(once, folded_sequences(staging, sequences)).subquery("records")
     pending = staging.run.pending(connection)
     written = engine.materialise(connection, "stage_folded", _weighed(staging, records, present, pending))
     engine.replace(connection, staging.table, written, ["_key"])
