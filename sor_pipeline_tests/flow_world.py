@@ -166,7 +166,9 @@ class Site:
     def told(self) -> str:
         """What is published now, ids replaced by the live records they stand for; as comparable text."""
         if not self.settings.conformed.exists():
-            return "{}"
+            # nothing published and everything retired again read the same
+            tables = [*ENTITIES, *(f"{entity}_source" for entity in ENTITIES), "conflict"]
+            return json.dumps({table: [] for table in tables}, indent=1)
         names: dict[str, list[str]] = {}
         for entity in ENTITIES:
             for source, key, entity_id in self.query(
