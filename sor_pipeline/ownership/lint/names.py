@@ -13,8 +13,10 @@ from sor_pipeline.ownership.lint.notebook import Notebook, Path, members
 from sor_pipeline.ownership.matching import Linked, Same
 from sor_pipeline.ownership.source import Mode
 
-_TAKEN_TABLES = frozenset({"change", "conflict", "publication", "state", "id", "affected"})
-_TABLE_ENDS = ("_source", "_key", "_history")
+_TAKEN_TABLES = frozenset(
+    {"change", "conflict", "identity_change", "publication", "state", "id", "affected", "move", "model", "frequency"}
+)
+_TABLE_ENDS = ("_source", "_key", "_alias", "_history")
 _LINEAGE_ENDS = ("_system", "_key", "_rule", "_since")
 _TAKEN_HEADER = "_row"
 _TAKEN_COLUMNS = frozenset({"entity_id", "from_publication", "to_publication", "valid_from", "valid_to"})

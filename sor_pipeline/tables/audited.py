@@ -1,0 +1,38 @@
+"""What ran and what was found.
+
+Belongs here: schema `audit`, but for the account of rows (`landed`). Does not: what a person says to it (`stewarded`).
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from sor_pipeline.tables.columns import Drawing, count, key, key_count, text, time
+
+
+class Audited(Drawing):
+    """One table each for findings, held cells, looked-at entities and runs."""
+
+    def _of_audit(self) -> None:
+        table = self._table
+        self.finding = table(
+            "audit", "finding", "One row per expectation of the last check of each entity.",
+            key("entity"), key("expectation", "stable name: <field>.<rule>, or the user's"), text("field"), text("severity"),
+            sa.Column("passed", sa.Boolean, comment="whether it held"), count("checked"), count("failed"),
+            text("message"), text("sample", "JSON array of failing entity ids, at most 20"),
+            text("rows_query", "SQL that returns all failing rows"), text("declared", "digest of the expectation as declared"),
+            count("_publication"),
+        )  # fmt: skip
+        self.held = table(
+            "audit", "held", "One row per cell (or row: field empty) that keeps its last good published value.",
+            key("entity"), key("entity_id"), key("field"), key("expectation"), count("_publication"),
+        )  # fmt: skip
+        self.touched = table(
+            "audit", "touched", "One row per entity that one of the last publications looked at: what the published file may lack.",
+            key_count("publication"), key("entity"), key("entity_id"),
+        )  # fmt: skip
+        self.run = table(
+            "audit", "run", "One row per run.",
+            key_count("run"), time("started_at"), time("ended_at"), text("state", "running, published, unchanged, blocked or failed"),
+            count("publication", "the one it made, if any"), text("counts", "JSON, per step"), text("message"),
+        )  # fmt: skip
