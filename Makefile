@@ -4,7 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint ui clean
+# Where bytecode may not be written, every process compiles its 2,000 modules again (6 s).
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: demo marts test lint ui clean
 
 $(STAMP): pyproject.toml uv.lock
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -14,6 +17,9 @@ $(STAMP): pyproject.toml uv.lock
 
 demo: $(STAMP)  ## the synthetic company, from extracts to corrections
 	$(BIN)/sor demo
+
+marts: $(STAMP)  ## the dbt models over what is published
+	$(BIN)/sor marts
 
 test: $(STAMP)  ## every check and every test
 	$(BIN)/ruff check .
@@ -31,6 +37,7 @@ ui: $(STAMP)  ## the demo company in the Dagster UI, http://localhost:3000
 	mkdir -p .dagster
 	cp -n sor_pipeline/defs/dagster.yaml .dagster/ || true
 	test -f $${SOR_OWNERSHIP:-.sor/demo/ownership.yaml} || $(BIN)/sor demo
+	SOR_OWNERSHIP=$${SOR_OWNERSHIP:-.sor/demo/ownership.yaml} $(BIN)/sor marts --prepare
 	DAGSTER_HOME=$(CURDIR)/.dagster SOR_OWNERSHIP=$${SOR_OWNERSHIP:-.sor/demo/ownership.yaml} $(BIN)/dagster dev -w workspace.yaml
 
 clean:

@@ -9,8 +9,11 @@ Does not: any definition.
 import dagster as dg
 
 from sor_pipeline.defs.corrections import correction_assets
+from sor_pipeline.defs.dbt import mart_assets
 from sor_pipeline.defs.jobs import system_flows, whole_flow
+from sor_pipeline.defs.observation import observation_asset
 from sor_pipeline.defs.publication import publication_assets
+from sor_pipeline.defs.report import report_assets
 from sor_pipeline.defs.schedules import rhythm, schedules
 from sor_pipeline.defs.sensors import new_files
 from sor_pipeline.defs.sources import source_assets
@@ -33,6 +36,9 @@ def build_defs(settings: Settings | None = None) -> dg.Definitions:
             *source_assets(ownership, tables),
             publication_assets(ownership, tables, rhythm(ownership)),
             *correction_assets(ownership, tables),
+            observation_asset(ownership, tables),
+            *report_assets(),
+            *mart_assets(ownership, settings, tables),
         ],
         jobs=[whole_flow(), *system_flows(ownership)],
         schedules=schedules(ownership),

@@ -67,5 +67,17 @@ class PublicationBlocked(SorError):
     """An expectation of severity `block` failed: the last publication stays readable."""
 
 
+class DecisionRefused(SorError):
+    """A person's word cannot be meant: it names what is not there, or says again what is said."""
+
+
+class NeverPublished(SorError):
+    """What is asked for was not published at that time."""
+
+
+class MartsFailed(SorError):
+    """dbt could not build the marts, or a test of theirs failed: the last ones stay readable."""
+
+
 class EngineError(SorError):
     """The warehouse refuses: too old, locked by somebody else, or damaged."""

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from pathlib import Path
 
 import sqlalchemy as sa
 from filelock import FileLock, Timeout
@@ -25,7 +26,9 @@ from sor_pipeline.engine.open import open_engine
 from sor_pipeline.errors import EngineError, Fault, PublicationBlocked, SettingsError, SorError, Unbalanced
 from sor_pipeline.extract.step import run as extract
 from sor_pipeline.identify.step import run as identify
+from sor_pipeline.observe import belonging
 from sor_pipeline.observe.runs import finish, start
+from sor_pipeline.observe.step import run as observe
 from sor_pipeline.ownership.document import Ownership
 from sor_pipeline.publish.step import run as publish
 from sor_pipeline.resolve.step import run as resolve
@@ -33,6 +36,11 @@ from sor_pipeline.run import Outcome, Run
 from sor_pipeline.settings import Settings
 from sor_pipeline.stage.step import run as stage
 from sor_pipeline.tables import SCHEMAS, Tables
+
+BRIEFLY = 5.0
+"""Seconds that somebody who only looks waits for a run to let go of the warehouse."""
+_PROBING = 0.3
+"""Who looks holds the lock for a moment, to see whether a run does: no reason to refuse one."""
 
 
 class Per(StrEnum):
@@ -81,6 +89,8 @@ STEPS: tuple[Step, ...] = (
          "all tables change in one atomic step or none does", publish),
     Step("correct", Per.system, ("staged", "canonical", "conformed"), ("outbound",),
          "what each system must change to agree, in its own words", correct),
+    Step("observe", Per.all, ("outbound",), ("conformed.correction",),
+         "what became of corrections is read where the data is", observe),
 )  # fmt: skip
 
 
@@ -119,50 +129,88 @@ def opened(
     now: datetime | None = None,
     progress: Callable[[str], None] = lambda _: None,
     wait: float = 0,
+    existing: bool = False,
 ) -> Iterator[Run]:
     """A run's hands: warehouse opened and brought to the document's shape; alone in its state folder.
 
-    Raises EngineError when another run holds the folder for longer than `wait` seconds.
+    Raises EngineError when another run holds the folder for longer than `wait` seconds, SettingsError
+    where the folder must be `existing` and nothing has run in it, or its state is another document's.
     """
+    if existing:
+        _something_ran(settings)
     settings.home.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(settings.home / "run.lock", timeout=wait)
+    lock = FileLock(settings.home / "run.lock", timeout=max(wait, _PROBING))
     try:
         lock.acquire()
     except Timeout as error:
-        raise EngineError(
-            Fault("run-in-progress", str(settings.home), "another run is at work in this state folder",
-                  "its run.lock is held", "one run at a time", "wait until it has ended")
-        ) from error  # fmt: skip
+        raise _in_progress(settings) from error
     try:
         tables = Tables(ownership)
         engine = open_engine(settings.warehouse_url, [settings.home, settings.extracts])
         moment = (now or datetime.now(UTC)).replace(tzinfo=None, microsecond=0)
         with engine.held():
-            engine.create(tables.metadata, SCHEMAS)
-            yield Run(ownership, engine, tables, settings, moment, progress)
+            run = Run(ownership, engine, tables, settings, moment, progress)
+            engine.create(belonging.tables_of(run), SCHEMAS)
+            belonging.refuse_another(run)
+            engine.create(tables.metadata, SCHEMAS, lambda connection: f"publication {run.pending(connection)}")
+            belonging.note(run)
+            yield run
     finally:
         lock.release()
 
 
 @contextmanager
-def reading(ownership: Ownership, settings: Settings) -> Iterator[Run]:
+def reading(ownership: Ownership, settings: Settings, notice: Callable[[str], None] = lambda _: None) -> Iterator[Run]:
     """The same hands for looking only: takes no lock, creates nothing.
 
-    Raises SettingsError where nothing has run yet, or not with the document as it is now.
+    Where a run is at work, `notice` is told so at once and the run is waited for, briefly.
+    Raises SettingsError where nothing has run yet, or not with the document as it is now, or with another
+    one; EngineError where a run holds the warehouse for longer.
     """
-    if not settings.home.is_dir() or not any(settings.home.iterdir()):
-        raise SettingsError(
-            Fault("nothing-ran", str(settings.home), "there is no state here yet", "no warehouse",
-                  "the state folder of a run", "run `sor run` first, or name the folder with --home or SOR_HOME")
-        )  # fmt: skip
-    engine = open_engine(settings.warehouse_url, [settings.home, settings.extracts])
+    _something_ran(settings)
+    engine = open_engine(settings.warehouse_url, [settings.home, settings.extracts], BRIEFLY)
+    lock = settings.home / "run.lock"
+    if lock.exists() and _held(lock):
+        notice(f"a run is at work in this state folder; waiting up to {BRIEFLY:.0f} seconds for it to pause")
+    run = Run(ownership, engine, Tables(ownership), settings, datetime.now(UTC).replace(tzinfo=None, microsecond=0))
     try:
-        yield Run(ownership, engine, Tables(ownership), settings, datetime.now(UTC).replace(tzinfo=None, microsecond=0))
+        belonging.refuse_another(run)
+        yield run
     except sa.exc.ProgrammingError as error:  # a table or a column is not there
         raise SettingsError(
             Fault("document-changed", str(settings.ownership), "the document names what the warehouse has not got yet",
                   "", "the document of the last run", "run `sor run` first")
         ) from error  # fmt: skip
+    except EngineError as error:
+        if lock.exists() and _held(lock):
+            raise _in_progress(settings) from error
+        raise
+
+
+def _something_ran(settings: Settings) -> None:
+    if not settings.home.is_dir() or not any(settings.home.iterdir()):
+        raise SettingsError(
+            Fault("nothing-ran", str(settings.home), "there is no state here yet", "no warehouse",
+                  "the state folder of a run", "run `sor run` first, or name the folder with --home or SOR_HOME")
+        )  # fmt: skip
+
+
+def _held(lock: Path) -> bool:
+    """Whether a run holds the lock now."""
+    probe = FileLock(lock, timeout=0)
+    try:
+        probe.acquire()
+    except Timeout:
+        return True
+    probe.release()
+    return False
+
+
+def _in_progress(settings: Settings) -> EngineError:
+    return EngineError(
+        Fault("run-in-progress", str(settings.home), "another run is at work in this state folder",
+              "its run.lock is held", "one run at a time", "wait until it has ended")
+    )  # fmt: skip
 
 
 def one_step(run: Run, step: Step, scope: str) -> Done:

@@ -40,6 +40,15 @@ class Settings:
         return self.home / "conformed.duckdb"
 
     @property
+    def marts(self) -> Path:
+        return self.home / "marts.duckdb"
+
+    @property
+    def dbt(self) -> Path:
+        """The dbt project as laid out for this document."""
+        return self.home / "dbt"
+
+    @property
     def outbox(self) -> Path:
         return self.home / "outbox"
 

@@ -95,6 +95,11 @@ class World:
         with self.engine.begin() as connection:
             connection.execute(sa.delete(self.run.tables.affected))
 
+    def forget(self) -> None:
+        """The next check asks Great Expectations again."""
+        with self.engine.begin() as connection:
+            connection.execute(sa.delete(self.run.tables.judged))
+
     def check(self, entity: str = "order") -> Outcome:
         return check(self.run, entity)
 
@@ -170,6 +175,10 @@ def test_derived_rule_passes_and_fails(make: Make, rule: str, severity: str) -> 
     with world.engine.begin() as connection:  # what the finding says can be run as it stands
         returned = connection.exec_driver_sql(found["rows_query"]).mappings().all()
     assert {row["entity_id"] for row in returned} == set(wrong)
+    asked_again = world.findings()
+    world.forget()
+    world.check()
+    assert world.findings() == asked_again, "Great Expectations says the same"
 
 
 def test_unique_holds_all_that_share_the_value_and_releases_them_together(make: Make) -> None:
@@ -214,7 +223,7 @@ def test_held_ids_are_complete_and_samples_short(make: Make) -> None:
         rows = sa.select(identifier, sa.literal(1), sa.cast(numbers.c.range, sa.BigInteger))
         connection.execute(sa.insert(table).from_select(["entity_id", "_publication", "n"], rows))
     world.affect("order", "0" * 16)
-    assert world.check().counts == {"expectations": 4, "failed": 2, "held": 4989, "released": 0}
+    assert world.check().counts == {"expectations": 5, "failed": 2, "held": 4989, "released": 0}
     found = world.finding("n.range")
     assert (found["checked"], found["failed"]) == (5000, 4989)
     assert len(json.loads(found["sample"])) == 20
@@ -419,7 +428,7 @@ def test_freshness_counts_from_the_newest_batch_and_needs_no_other_change(make: 
     for age in (timedelta(days=9), timedelta(days=2)):
         world.insert(world.run.tables.batch, source="crm.orders", batch=f"b{age.days}", as_of=NOW - age)
     world.published()
-    assert world.check().counts["expectations"] == 2
+    assert world.check().counts["expectations"] == 3
     assert world.finding(name)["passed"]
     world.run = replace(world.run, now=NOW + timedelta(seconds=1))
     world.check()
@@ -454,6 +463,28 @@ def test_rejected_cells_of_this_publication_are_counted(make: Make) -> None:
     assert "name.rejected" not in world.findings()
 
 
+def test_placeholders_among_the_live_claims_are_counted_by_field(make: Make) -> None:
+    world = make({"n": {"type": "integer"}, "name": {"type": "name", "personal": True}})
+    tables = world.run.tables
+    told = [(3, 3, None), (3, 1, None), (1, 1, None), (3, 3, NOW)]  # the last record is deleted
+    for row, (n, name, deleted) in enumerate(told):
+        key = f"k{row}"
+        states = {"n__state": n, "name__state": name, "name": SECRET, "_deleted_at": deleted}
+        world.insert(tables.staged["crm.orders"], _key=key, _publication=1, **states)
+        world.insert(tables.identity["order"], source="crm.orders", source_key=key, entity_id=f"e{row}", _publication=1)
+    world.put("order", {"e1": {"n": 1}})
+    world.check()
+    found = world.finding("placeholders")
+    assert (found["passed"], found["failed"], found["checked"], found["severity"]) == (False, 3, 6, "warn")
+    assert found["message"] == "3 of 6 claims are placeholders and count as never set: n 2, name 1"
+    assert json.loads(found["sample"]) == ["e0", "e1"]
+    assert not leaks(world, SECRET)
+    with world.engine.begin() as connection:
+        connection.execute(sa.update(tables.staged["crm.orders"]).values(n__state=1, name__state=1))
+    world.check()
+    assert (world.finding("placeholders")["passed"], world.finding("placeholders")["checked"]) == (True, 6)
+
+
 def test_nothing_changed_checks_nothing_again(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     ownership = {"n": {"type": "integer", "max": 1}, "account": {"type": "ref", "to": "account"}}
     world = make(ownership)
@@ -464,17 +495,20 @@ def test_nothing_changed_checks_nothing_again(make: Make, monkeypatch: pytest.Mo
     calls: list[str] = []
     from sor_pipeline.check import step
 
-    monkeypatch.setattr(step, "validate", lambda *_: calls.append("validated") or [])
+    for name in ("validate", "remembered"):
+        does = getattr(step, name)
+        monkeypatch.setattr(step, name, lambda *of, name=name, does=does: calls.append(name) or does(*of))
     world.check()
     assert calls == []
     assert world.finding("n.range")["failed"] == 1
     world.affect("account", "a1")
     world.check()
-    assert calls == ["validated"], "a reference may dangle now"
+    assert calls == ["remembered"], "a reference may dangle now"
     world.published()
     world.declare(document({**ownership, "n": {"type": "integer", "max": 2}}))
     world.check()
-    assert calls == ["validated", "validated"], "the document asks for something else"
+    assert calls == ["remembered", "remembered", "validate"], "the document asks for something else"
+    assert world.finding("n.range")["failed"] == 0
 
 
 def test_expectation_that_left_the_document_leaves_findings_and_holds(make: Make) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import io
 import json
 import re
+import subprocess
+import sys
+import time
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +18,10 @@ from filelock import FileLock
 
 from sor_pipeline.cli import BLOCKED, FAULTS, UNAVAILABLE, USAGE, app, main
 
-COMMANDS = sorted(command.callback.__name__ for command in app.registered_commands if command.callback)
+COMMANDS = [
+    *sorted(command.callback.__name__.replace("_", "-") for command in app.registered_commands if command.callback),
+    *("match", "match train", "match score"),
+]
 DOCUMENT = """\
 systems:
   crm: {role: record}
@@ -133,7 +139,7 @@ def test_a_run_that_passes(shop: Shop) -> None:
     [
         "check", "status", "conflicts", "conflicts --entity contact", "conflicts --field email --limit 3",
         "conflicts --entity contact --field email", "why contact 1031000", "why contact 1031000 email", "corrections",
-        "corrections marketo",
+        "corrections marketo", "decisions", "decisions --all --entity contact", "review",
     ],
 )  # fmt: skip
 def test_json_parses_and_tables_fit_the_terminal(words: str, demo: list[str]) -> None:
@@ -167,8 +173,82 @@ def test_schema_and_version() -> None:
 
 
 def test_what_is_accepted_is_accepted_once(shop: Shop) -> None:
-    words = ("accept", "shrink:crm.contacts:x", "--by", "me", "--reason", "moved", "--json")
+    wrong = shop.sor("accept", "shrink:crm.contacts:x", "--reason", "moved")
+    batch = re.search(r"20260302T000000-\w+", wrong.err)
+    assert (wrong.code, wrong.out, batch is not None) == (FAULTS, "", True)
+    assert batch
+    words = ("accept", f"shrink:crm.contacts:{batch[0]}", "--reason", "moved", "--json")
     assert [shop.sor(*words).data["fresh"] for _ in range(2)] == [True, False]
+    near = shop.sor("accept", f"shrink:crm.contcats:{batch[0]}", "--reason", "moved", "--json")
+    assert (near.code, "did you mean `crm.contacts`" in near.data["faults"][0]["todo"]) == (FAULTS, True)
+
+
+BO, ANN = ("crm.contacts:2", "desk.users:u1"), ("crm.contacts:1", "desk.users:u1")
+
+
+def test_a_decision_is_taken_told_listed_and_withdrawn(shop: Shop) -> None:
+    told = shop.sor("unlink", *ANN, "--reason", "two Anns", "--by", "jo")
+    assert told.code == 0
+    assert "crm.contacts:1 and desk.users:u1 are two different contacts." in told.out
+    assert "Take it back: sor withdraw" in told.out
+    said = shop.sor("decisions", "--json").data
+    assert [(one["kind"], one["by"], one["reason"], one["state"], one["pending"]) for one in said] == [
+        ("unlink", "jo", "two Anns", "in force", True)
+    ]
+    number = str(said[0]["decision"])
+    again = shop.sor("unlink", *ANN[::-1], "--reason", "two Anns", "--json")
+    assert (again.code, again.data["faults"][0]["code"]) == (FAULTS, "decided-already")
+    coming = shop.sor("why-linked", *ANN, "--json").data
+    assert (coming["together"], coming["path"][0]["rule"]) == (True, "same:email")
+    assert f"decision {number} keeps them apart" in coming["coming"]
+    assert shop.sor("withdraw", number, "--reason", "one Ann", "--json").data["withdraws"] == int(number)
+    assert shop.sor("decisions", "--json").data == []
+    assert {one["state"] for one in shop.sor("decisions", "--all", "--json").data} == {"withdrawn", "withdrawal"}
+    assert shop.sor("withdraw", number, "--reason", "again").code == FAULTS
+
+
+def test_who_decides_is_the_user_of_the_machine_unless_told(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOGNAME", "grace")
+    made = shop.sor("link", *BO, "--reason", "x", "--json").data
+    assert (made["by"], made["kind"], made["entity"], made["left"]) == ("grace", "link", "contact", BO[0])
+    shop.sor("withdraw", str(made["decision"]), "--reason", "x")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "fault"),
+    [
+        ("link crm.contacts:2 desk.users:zz --reason x", FAULTS, "unknown-record"),
+        ("link crm.contacts:2 desk.user:u1 --reason x", FAULTS, "unknown-source"),
+        ("unlink crm.contacts:2 u1 --reason x", FAULTS, "record-name"),
+        ("link crm.contacts:2 crm.contacts:2 --reason x", FAULTS, "same-record"),
+        ("link crm.contacts:2 desk.users:u1 --reason=", FAULTS, "unsigned-decision"),
+        ("link crm.contacts:2 desk.users:u1", USAGE, "--reason"),
+        ("withdraw 99 --reason x", FAULTS, "unknown-decision"),
+        ("withdraw 0 --reason x", USAGE, "NUMBER"),
+        ("why-linked crm.contacts:2 desk.users:zz", FAULTS, "unknown-record"),
+        ("why-linked crm.contacts:2 --chart x.html", USAGE, "--chart"),
+        ("why-linked crm.contacts:1 desk.users:u1 --chart x.png", USAGE, "--chart"),
+        ("why-linked crm.contacts:1 desk.users:u1 --chart x.html", FAULTS, "no-score"),
+        ("accept churn:contact:0123456789ab --reason x", FAULTS, "unknown-subject"),
+        ("decisions --entity contcat", USAGE, "contact"),
+        ("review contcat", USAGE, "contact"),
+        ("match train", USAGE, "similar"),
+        ("match train contact", USAGE, "similar"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_meant_is_refused(words: str, code: int, fault: str, shop: Shop) -> None:
+    answer = shop.sor(*words.split())
+    assert (answer.code, fault in answer.err) == (code, True), answer.err
+    assert shop.sor("decisions", "--json").data == []
+
+
+@pytest.mark.parametrize(
+    "words", ["link a.b:1 a.b:2 --reason x", "withdraw 1 --reason x", "accept shrink:a:b --reason x"]
+)
+def test_nothing_is_made_where_nothing_ran(words: str) -> None:
+    Path("ownership.yaml").write_text(DOCUMENT, encoding="utf-8")
+    answer = sor(*words.split())
+    assert (answer.code, "nothing-ran" in answer.err, Path(".sor").exists()) == (USAGE, True, False)
 
 
 def test_init_writes_a_draft_that_checks(shop: Shop) -> None:
@@ -306,6 +386,25 @@ def test_two_runs_at_the_same_time(shop: Shop) -> None:
     with FileLock(shop.folder / ".sor/run.lock"):
         answer = shop.sor("run")
     assert (answer.code, "run-in-progress" in answer.err) == (UNAVAILABLE, True)
+
+
+def test_looking_while_a_run_works_says_so_at_once_and_gives_up_soon(shop: Shop) -> None:
+    """The run is another process: within one, DuckDB lets everybody in."""
+    home = shop.folder / ".sor"
+    hold = "import sys, duckdb, filelock; lock = filelock.FileLock(sys.argv[1]); lock.acquire(); " \
+        "connection = duckdb.connect(sys.argv[2]); print('held', flush=True); sys.stdin.read()"  # fmt: skip
+    words = [sys.executable, "-c", hold, str(home / "run.lock"), str(home / "warehouse.duckdb")]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as run:
+        assert run.stdout
+        assert run.stdout.readline() == "held\n"
+        began = time.monotonic()
+        answer = shop.sor("status", "--json")
+        took = time.monotonic() - began
+        run.communicate("")
+    assert (answer.code, answer.data["faults"][0]["code"]) == (UNAVAILABLE, "run-in-progress")
+    assert answer.err.startswith("a run is at work in this state folder; waiting")
+    assert took < 15
+    assert shop.sor("status").code == 0
 
 
 def test_a_damaged_warehouse() -> None:

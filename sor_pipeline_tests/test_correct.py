@@ -6,7 +6,7 @@ import csv
 import json
 from collections.abc import Mapping as Texts
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from sor_pipeline.correct import outbox
 from sor_pipeline.correct.inverse import text_of
 from sor_pipeline.correct.step import run as correct
+from sor_pipeline.flow import opened
 from sor_pipeline.ownership.entity import Field
 from sor_pipeline.ownership.inversion import inverts
 from sor_pipeline.ownership.source import Mapping
@@ -27,6 +28,7 @@ from sor_pipeline.publish.step import run as publish
 from sor_pipeline.run import Run
 from sor_pipeline.stage.readings import Reader
 from sor_pipeline.tables import stored_type
+from sor_pipeline_tests.flow_world import FIRST, HEADERS, Site
 from sor_pipeline_tests.published_world import (
     Cell,
     State,
@@ -344,3 +346,55 @@ def test_what_is_written_is_read_back_as_the_same_value(empty: Run, case: int, d
             assert value.microsecond
         else:
             assert (Decimal(read) if field.type == "decimal" else read) == value, written
+
+
+@pytest.mark.parametrize("what", ["name", ""])
+def test_what_was_on_hold_when_it_was_compared_is_compared_when_it_is_released(world: Run, what: str) -> None:
+    """A release that changes no value leaves no mark on canonical rows, changes or staged records."""
+    only = {**WANTED, "opted_in": "true"}
+    told(world, state(), only)
+    holding = state(frozenset({("contact", "a1", what)}))
+    holding.rows[("account", "k1")] = {"title": cell("Another")}  # something is published
+    assert told(world, holding, {**only, "name": "Ann Onymous"}, 1)["proposed"] == 0
+    with world.engine.begin() as connection:
+        connection.execute(sa.delete(world.tables.held))
+    counts = correct(world, "mail").counts
+    assert (counts["proposed"], open_now(world)) == (1, {"name": ("Ann Onymous", WANTED["name"])})
+    assert correct(world, "mail").counts["proposed"] == 0
+
+
+def test_what_waits_for_a_release_is_forgotten_when_it_agrees(world: Run) -> None:
+    only = {**WANTED, "opted_in": "true"}
+    holding = state(frozenset({("contact", "a1", "name")}))
+    told(world, holding, {**only, "name": "Ann Onymous"})
+    assert rows_of(world, world.tables.correction_wait) == [{"source": "mail.members", "source_key": "m1"}]
+    told(world, holding, only, 1)
+    assert rows_of(world, world.tables.correction_wait) == []
+
+
+def test_whether_a_word_is_our_echo_depends_on_when_runs_were_made(tmp_path: Path) -> None:
+    """The same extracts: seen day by day, mail was told what it says; seen at once, it said so by itself.
+
+    So where the owner's record goes, both leave mail's word to the fallback: `outbound` is no input of resolve.
+    """
+    daily, at_once = Site(tmp_path / "daily"), Site(tmp_path / "at_once")
+    contact = {"id": "1", "email": "a@x.example", "name": "Ann"}
+    member = {"id": "x", "email": "a@x.example", "crm_id": "1", "gone": "0"}
+    for site in (daily, at_once):
+        for day, (mine, theirs) in enumerate([([contact], "Bob"), ([contact], "Ann"), ([], "Ann")]):
+            site.put("contacts", day, HEADERS["contacts"], mine)
+            at = (FIRST + timedelta(days=min(day, 1))).isoformat(sep=" ")
+            site.put("members", day, HEADERS["members"], [{**member, "name": theirs, "at": at}])
+            if site is daily:
+                site.run(day)
+    at_once.run(2)
+    assert daily.told() == at_once.told()
+    assert daily.query("SELECT name FROM conformed.contact") == [("Ann",)]
+    assert daily.query("SELECT name_rule FROM conformed.contact_source") == [("fallback",)]
+    assert _told_ever(daily) == [("mail.members", "name", "confirmed")]
+    assert _told_ever(at_once) == []
+
+
+def _told_ever(site: Site) -> list[tuple[str, str, str]]:
+    with opened(site.document, site.settings) as run:
+        return [(row["source"], row["field"], row["state"]) for row in rows_of(run, run.tables.correction)]

@@ -156,6 +156,7 @@ def specs_of(settings: Settings) -> dict[dg.AssetKey, dg.AssetSpec]:
 def test_every_step_of_the_flow_is_drawn_in_its_order(settings: Settings) -> None:
     specs = specs_of(settings)
     groups = [keys.EXTRACT, keys.STAGE, keys.IDENTIFY, keys.RESOLVE, keys.PUBLISH, keys.CORRECT]
+    groups += [keys.OBSERVE, keys.REPORT]
     assert groups == sorted(groups)
     assert {spec.group_name for spec in specs.values()} == set(groups)
     for spec in specs.values():
@@ -176,7 +177,8 @@ def test_one_asset_per_source_entity_and_accepting_system(settings: Settings) ->
     expected |= {
         key(entity) for entity in ownership.entities for key in (keys.identity, keys.canonical, keys.conformed)
     }
-    expected |= {keys.corrections("crm"), keys.corrections("mail")}
+    expected |= {keys.corrections("crm"), keys.corrections("mail"), keys.published_together(), keys.observed()}
+    expected |= {keys.SCORECARD}
     assert set(specs_of(settings)) == expected
 
 

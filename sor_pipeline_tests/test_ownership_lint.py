@@ -230,6 +230,13 @@ CASES: dict[str, tuple[str, list[tuple[str, str]]]] = {
         "take-written-back",
         [(NAME, "      name: {type: name, take: latest}\n"), (ACCEPTS, "    accepts: [email, name]  # here\n")],
     ),
+    "take longest is written back": (
+        "take-written-back",
+        [
+            (NAME, "      name: {type: name, take: longest, among: [mail, crm]}\n"),
+            (ACCEPTS, "    accepts: [email, name]  # here\n"),
+        ],
+    ),
     "stale without fallback": (
         "setting-without-effect",
         [(NAME, "      name: {type: name, stale_after: 90 days}  # here\n")],
@@ -558,3 +565,14 @@ def test_the_example_of_the_design_is_a_document(tmp_path: Path) -> None:
         "owner-maps-nothing",
         "condition-unknown-field",
     }
+
+
+@pytest.mark.parametrize("take", ["max", "min", "latest", "earliest", "most_common", "longest"])
+def test_a_take_is_written_only_where_it_does_not_ask(tmp_path: Path, take: str) -> None:
+    def codes(among: str) -> set[str]:
+        text = CLEAN.replace(NAME, f"      name: {{type: name, take: {take}, among: [{among}]}}\n")
+        (tmp_path / "o.yaml").write_text(text.replace(ACCEPTS, "    accepts: [name]\n"), encoding="utf-8")
+        return {fault.code for fault in read(tmp_path / "o.yaml").faults}
+
+    assert codes("crm, mail") == codes("mail") == {"take-written-back"}
+    assert codes("crm") == set()

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import sqlalchemy as sa
 
-from sor_pipeline.check.suite import ROWS_QUERY, Expected
+from sor_pipeline.check.suite import ROWS_QUERY, VOLUME, Expected
 from sor_pipeline.run import Run
 
 _QUERY = "unexpected_rows_query"
@@ -24,7 +24,7 @@ def bound(run: Run, connection: sa.Connection, expected: Sequence[Expected]) -> 
 
 def _bound(run: Run, connection: sa.Connection, expected: Expected) -> Expected:
     checked = run.tables.canonical[expected.entity]
-    if expected.rule == "volume":
+    if expected.rule == VOLUME:
         published = connection.execute(
             sa.select(sa.func.count()).select_from(run.tables.conformed[expected.entity])
         ).scalar_one()

@@ -115,8 +115,8 @@ def message(result: Result) -> str:
     """One line for a person; never holds a value of a row."""
     if result.broken:
         return f"broken: {result.broken}"
-    if result.passed:
-        return result.expected.description
+    if result.passed or result.told:
+        return result.told or result.expected.description
     if result.rows is None:
         return f"does not hold: {result.expected.description}"
     return f"does not hold for {result.failed:,} of {result.checked:,} rows: {result.expected.description}"

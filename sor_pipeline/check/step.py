@@ -1,23 +1,25 @@
 """Checks one entity's canonical rows before they may be published.
 
 Belongs here: when to check, and in which order. Does not: the expectations (`suite`), running them
-(`validate`, `counted`), writing them down (`findings`).
+(`validate`, `judged`, `counted`), writing them down (`findings`).
 
 Reads: `canonical.*` (of the entity and of what it refers to), `identity.affected`, `identity.<entity>`,
 `conformed.<entity>` (its number of rows), `landing.batch`, `staged.reject`, `audit.account`.
-Writes: `audit.finding`, `audit.held`, `identity.affected` (cause release).
+Writes: `audit.finding`, `audit.held`, `audit.judged`, `identity.affected` (cause release).
 Raises: nothing of its own; a broken expectation is a fault of the Outcome, and publish blocks where it is told to.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import sqlalchemy as sa
 
 from sor_pipeline.check.bind import bound
 from sor_pipeline.check.counted import counted
 from sor_pipeline.check.findings import record, refresh
+from sor_pipeline.check.judged import remember, remembered
 from sor_pipeline.check.suite import Expected, expectations
 from sor_pipeline.check.validate import Result, validate
 from sor_pipeline.errors import Fault
@@ -34,10 +36,13 @@ def run(run: Run, entity: str) -> Outcome:
     with run.engine.begin() as connection:
         due = _due(run, connection, entity, expected)
         ready = bound(run, connection, expected) if due else []
+        known = remembered(run, connection, expected, ready) if due else []
     if due:
         run.progress(f"{entity}: checking {len(ready)} expectations")
-    results = validate(run.engine, run.tables.canonical[entity], ready) if due else []
+    results = validate(run.engine, run.tables.canonical[entity], ready) if known is None else known
     with run.engine.begin() as connection:
+        if known is None:
+            remember(run, connection, entity, expected, results)
         pending = run.pending(connection)
         results += counted(run, connection, expected, pending)
         counts = {"held": 0, "released": 0}
@@ -66,11 +71,7 @@ def _due(run: Run, connection: sa.Connection, entity: str, expected: Sequence[Ex
 def _as_declared(expected: Sequence[Expected], results: Sequence[Result]) -> list[Result]:
     """Results in the document's order, with the expectation as declared instead of as bound to tables."""
     found = {one.expected.name: one for one in results}
-    return [
-        Result(one, result.passed, result.checked, result.failed, result.broken, result.rows)
-        for one in expected
-        if (result := found.get(one.name)) is not None
-    ]
+    return [replace(result, expected=one) for one in expected if (result := found.get(one.name)) is not None]
 
 
 def _fault(result: Result) -> Fault:

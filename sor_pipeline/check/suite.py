@@ -20,6 +20,8 @@ from sor_pipeline.ownership.document import Ownership
 from sor_pipeline.ownership.entity import Entity, Field, Severity
 from sor_pipeline.ownership.fieldtypes import Stored
 
+VOLUME = "volume"
+PLACEHOLDERS = "placeholders"
 ROWS_QUERY = "unexpected_rows_expectation"
 _ROW_COUNT = "expect_table_row_count_to_be_between"
 _REGEX = "expect_column_values_to_match_regex"
@@ -35,6 +37,15 @@ STANDARD_FORM = {
     "currency": r"[A-Z]{3}",
 }
 """What every value of a type looks like at least; narrower truths are stage's to hold."""
+
+
+_LASTING = {
+    _REGEX, "expect_column_values_to_not_match_regex",
+    "expect_column_values_to_not_be_null", "expect_column_values_to_be_null",
+    "expect_column_values_to_be_in_set", "expect_column_values_to_not_be_in_set",
+    "expect_column_values_to_be_between", "expect_column_values_to_be_unique",
+}  # fmt: skip
+_LASTING_WORDS = {"column", "regex", "value_set", "min_value", "max_value", "strict_min", "strict_max"}
 
 
 @dataclass(frozen=True)
@@ -63,6 +74,14 @@ class Expected:
         return hashlib.sha256(json.dumps(words, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
+def lasting(expected: Expected) -> bool:
+    """Whether its failing rows are those of one query, whatever the rows hold, and it passes where there are none.
+
+    Not so with `mostly`, a row condition, or bounds that are computed from the rows themselves.
+    """
+    return expected.type == ROWS_QUERY or (expected.type in _LASTING and expected.arguments.keys() <= _LASTING_WORDS)
+
+
 def expectations(ownership: Ownership, entity: str) -> tuple[Expected, ...]:
     """All expectations of the entity: of its fields, of its volume, of its sources, and the user's own."""
     kind = ownership.entities[entity]
@@ -71,6 +90,7 @@ def expectations(ownership: Ownership, entity: str) -> tuple[Expected, ...]:
         found += _of_field(entity, name, spec)
         if spec.type not in _NEVER_REJECTED and ownership.mapping_systems(entity, name):
             found.append(_rejected(entity, name))
+    found.append(_placeholders(entity))
     found.append(_volume(entity, kind))
     found += _freshness(ownership, entity)
     found += _own(entity, kind)
@@ -126,10 +146,16 @@ def _rejected(entity: str, name: str) -> Expected:
     )
 
 
+def _placeholders(entity: str) -> Expected:
+    """One for all fields: they stay until somebody cleans them up, and one lasting warning is enough."""
+    words = f"no claim about {entity} is a placeholder"
+    return Expected(entity, PLACEHOLDERS, "", PLACEHOLDERS, Severity.warn, words, f"entities.{entity}.fields")
+
+
 def _volume(entity: str, kind: Entity) -> Expected:
     words = f"the number of rows is within {kind.max_drift:.0%} of the published one"
     where, arguments = f"entities.{entity}.max_drift", {"max_drift": kind.max_drift}
-    return Expected(entity, "volume", "", "volume", kind.drift_severity, words, where, _ROW_COUNT, arguments)
+    return Expected(entity, VOLUME, "", VOLUME, kind.drift_severity, words, where, _ROW_COUNT, arguments)
 
 
 def _freshness(ownership: Ownership, entity: str) -> Iterator[Expected]:

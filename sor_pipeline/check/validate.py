@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from sor_pipeline.check.suite import ROWS_QUERY, Expected
+from sor_pipeline.check.suite import ROWS_QUERY, Expected, lasting
 from sor_pipeline.engine.base import Engine
 from sor_pipeline.ownership.suggest import did_you_mean
 
@@ -48,7 +48,8 @@ class Result:
 
     `failed` counts rows where the expectation is about rows, else it is 0 or 1; a `broken` one (why it
     could not be evaluated) has not passed. `rows` selects `entity_id` of all failing rows, None where
-    the expectation is not about rows.
+    the expectation is not about rows. `query` is the same as text, empty where it may not be asked
+    again without Great Expectations (`judged`). `told` is said instead of the usual message.
     """
 
     expected: Expected
@@ -57,12 +58,19 @@ class Result:
     failed: int
     broken: str = ""
     rows: sa.Select[str] | None = None
+    query: str = ""
+    told: str = ""
 
 
 def validate(engine: Engine, table: sa.Table, expected: Sequence[Expected]) -> list[Result]:
     """Results in the order of `expected`; never raises for an expectation that is wrong."""
     with _quiet(), engine.lend() as lent:
         return _Suite(lent, table).results(expected)
+
+
+def failing_rows(query: str) -> sa.FromClause:
+    """The rows of a query that is kept as text; not `sa.text`, to which a colon in it would be a parameter."""
+    return sa.table(sa.quoted_name(f"({query})", quote=False), sa.column("entity_id", sa.Text)).alias("failing")
 
 
 @contextlib.contextmanager
@@ -168,21 +176,33 @@ class _Suite:
         counts: Mapping[str, Any] = report.result or {}
         checked = int(counts.get("element_count") or self.rows)
         if report.success:
-            return Result(expected, True, checked, 0)
+            query = self._failing(expected, configuration, 0)[1] if lasting(expected) else ""
+            return Result(expected, True, checked, 0, query=query)
         of_rows = counts.get("observed_value") if expected.type == ROWS_QUERY else counts.get("unexpected_count")
         failed = int(of_rows) if isinstance(of_rows, int) else 0
-        rows = self._failing(expected, configuration, failed) if failed else None
-        return Result(expected, False, checked, max(failed, 1), rows=rows)
+        rows, query = self._failing(expected, configuration, failed) if failed else (None, "")
+        return Result(expected, False, checked, max(failed, 1), rows=rows, query=query)
 
     def _failing(
         self, expected: Expected, configuration: ExpectationConfiguration, failed: int
-    ) -> sa.Select[str] | None:
-        """Second pass, for rules that failed: selects the failing rows' ids, if they are as many as were counted."""
+    ) -> tuple[sa.Select[str] | None, str]:
+        """Second pass: selects the failing rows' ids, if as many as were counted; as text too, if that lasts."""
         try:
             rows = self._rows_of_query(expected) if expected.type == ROWS_QUERY else self._rows_of_map(configuration)
-            return rows if rows is not None and self._count(rows) == failed else None
+            text = self._text(rows) if rows is not None and lasting(expected) else ""
+            if text:
+                rows = sa.select(failing_rows(text).c.entity_id)
+            return (rows, text) if rows is not None and self._count(rows) == failed else (None, "")
         except Exception:  # an expectation that cannot say which rows fail is treated as one about the table
-            return None
+            return None, ""
+
+    def _text(self, rows: sa.Select[str]) -> str:
+        """The select as text, empty where its values cannot be written into it."""
+        try:
+            text = str(rows.compile(dialect=self.lent.dialect, compile_kwargs={"literal_binds": True}))
+        except (sa.exc.CompileError, NotImplementedError):
+            return ""
+        return "" if "%" in text and "format" in self.lent.dialect.paramstyle else text
 
     def _rows_of_query(self, expected: Expected) -> sa.Select[str]:
         query = sa.text(str(expected.arguments["unexpected_rows_query"]).format())

@@ -5,6 +5,6 @@ representation of a value, the state of each correction, the files for the syste
 Does not: writing into a system; deciding what is right (`resolve`).
 
 Reads: conformed.*, canonical.*, staged.<source> and staged.reject, identity.*, audit.held
-Writes: outbound.correction, outbound.state; the files of the outbox
+Writes: outbound.correction, outbound.state, outbound.wait; the files of the outbox
 Raises: nothing of its own
 """

@@ -32,7 +32,7 @@ def judged(target: Target, cells: sa.Table, number: int, among: sa.FromClause | 
     verdict = sa.case(
         (cells.c.source_key.is_(None), "superseded"),
         (sa.func.coalesce(cells.c.raw, "") == table.c.wanted, "confirmed"),
-        (cells.c.verdict == "held", None),
+        (cells.c.verdict.in_(("held", "waits")), None),
         (sa.and_(cells.c.verdict == "agrees", cells.c.wanted == table.c.wanted), "confirmed"),
         (unlike, "superseded"),
         (cells.c.raw.is_distinct_from(table.c.observed), "altered"),

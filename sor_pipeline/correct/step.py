@@ -1,7 +1,7 @@
 """Correct: what one system must change to agree with what is published, in its own words.
 
 Reads: conformed.*, canonical.*, staged.<source> and staged.reject, identity.*, audit.held
-Writes: outbound.correction, outbound.state; the files of the outbox
+Writes: outbound.correction, outbound.state, outbound.wait; the files of the outbox
 Raises: nothing of its own
 
 Only what changed since the source was last compared is compared again (`touched`); all of it where
@@ -58,6 +58,7 @@ def _compare(run: Run, connection: sa.Connection, target: Target, number: int) -
     engine.replace(connection, table, moves, key_columns(target))
     fresh = engine.materialise(connection, "correct_proposal", proposals(target, compared, number))
     engine.replace(connection, table, fresh, key_columns(target))
+    _wait(run, connection, target, compared, among)
     state = run.tables.correction_state
     connection.execute(sa.delete(state).where(state.c.source == target.source))
     connection.execute(sa.insert(state).values(source=target.source, corrected_to=number))
@@ -66,6 +67,15 @@ def _compare(run: Run, connection: sa.Connection, target: Target, number: int) -
         "inexpressible": _count(connection, compared, compared.c.verdict == "inexpressible"),
         **{name: _count(connection, moves, moves.c.state == name) for name in STATES},
     }
+
+
+def _wait(run: Run, connection: sa.Connection, target: Target, compared: sa.Table, among: sa.FromClause | None) -> None:
+    """Keep which of the compared records disagree with a value on hold."""
+    table = run.tables.correction_wait
+    again = sa.true() if among is None else table.c.source_key.in_(sa.select(among.c.source_key))
+    connection.execute(sa.delete(table).where(table.c.source == target.source, again))
+    waits = sa.select(sa.literal(target.source, sa.Text), compared.c.source_key).where(compared.c.verdict == "waits")
+    connection.execute(sa.insert(table).from_select(["source", "source_key"], waits.distinct()))
 
 
 def _withdraw(run: Run, targets: list[str]) -> int:
@@ -77,7 +87,8 @@ def _withdraw(run: Run, targets: list[str]) -> int:
         stray = sa.and_(elsewhere, table.c.state.in_(OPEN))
         withdrawn = _count(connection, table, stray)
         connection.execute(sa.update(table).where(stray).values(state="superseded", closed_in=number))
-        connection.execute(sa.delete(state).where(state.c.source.not_in(targets)))
+        for kept in (state, run.tables.correction_wait):
+            connection.execute(sa.delete(kept).where(kept.c.source.not_in(targets)))
         closed = sa.select(table.c.source).distinct().where(elsewhere, table.c.closed_in == number)
         files = {
             source: run.engine.fetch(connection, outbox.open_corrections(run.tables, source))

@@ -56,8 +56,8 @@ class Target:
 def cells(target: Target, among: sa.FromClause | None) -> Rows:
     """Grain: one accepted cell of a live, published record that disagrees, or about which a correction is open.
 
-    Columns source_key, entity_id, field, and `PARTS`: the verdict (`agrees`, `differs`, `held`, `none`:
-    not ours to correct, `inexpressible`: the target has no text for the value), the text that it
+    Columns source_key, entity_id, field, and `PARTS`: the verdict (`agrees`, `differs`, `held`, `waits`: held, and
+    differs, `none`: not ours to correct, `inexpressible`: the target has no text for the value), the text that it
     should have, the one that it has, whose value it is and by which rule. Only the records `among`
     those of `touched`; None: all.
     """
@@ -67,7 +67,7 @@ def cells(target: Target, among: sa.FromClause | None) -> Rows:
     def of_field(part: str) -> sa.ColumnElement[Any]:
         return sa.case(*((listed.c.field == name, wide.c[f"{name}__{part}"]) for name in target.fields))
 
-    worth = ("differs", "inexpressible")
+    worth = ("differs", "inexpressible", "waits")
     cell_of = (
         sa.select(
             wide.c.source_key,
@@ -142,9 +142,11 @@ def _judged(
         (held.value.is_(None), sa.func.coalesce(said.state, 0).in_((int(ClaimState.never), int(ClaimState.cleared)))),
         else_=sa.and_(said.state == int(ClaimState.value), sa.func.coalesce(same, sa.false()), sa.not_(refused)),
     )
+    correctable = _correctable(target, name, held.system, held.rule)
     verdict = sa.case(
+        (sa.and_(sa.not_(trusted), correctable, sa.not_(agrees)), "waits"),
         (sa.not_(trusted), "held"),
-        (sa.not_(_correctable(target, name, held.system, held.rule)), "none"),
+        (sa.not_(correctable), "none"),
         (agrees, "agrees"),
         (wanted.is_(None), "inexpressible"),
         (wanted == raw, "agrees"),
@@ -228,8 +230,8 @@ def touched(target: Target, since: int) -> Rows:
     """Grain: one record to compare (source_key, entity_id: null where it is not published).
 
     It, its identity, its entity, or the keys of what that refers to changed after publication
-    `since`. Where references are corrected, also what has an open correction: a record referred to
-    may have gone, which leaves no mark on those that refer to it.
+    `since`. Also what waits for the release of a value on hold, which leaves no mark on the record; and where
+    references are corrected what has an open correction: a record referred to may have gone.
     """
     tables, entity = target.tables, target.entity
     staged, identity = tables.staged[target.source], tables.identity[entity]
@@ -249,6 +251,8 @@ def touched(target: Target, since: int) -> Rows:
         moved,
         sa.select(keys.c.source_key).where(keys.c.entity_id.in_(sa.select(ids.c.entity_id))),
     ]
+    wait = tables.correction_wait
+    found.append(sa.select(wait.c.source_key).where(wait.c.source == target.source))
     if any(field.to for field in target.fields.values()):
         found.append(sa.select(_open(target).subquery("opened").c.source_key))
     every = sa.union(*found).subquery("every")

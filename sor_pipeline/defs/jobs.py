@@ -17,7 +17,7 @@ def whole_flow() -> UnresolvedAssetJobDefinition:
     return dg.define_asset_job(
         WHOLE_FLOW,
         selection=dg.AssetSelection.all(),
-        description="Extract, stage, identify, resolve, check, publish, correct: everything.",
+        description="Extract, stage, identify, resolve, check, publish, correct, observe, the marts: everything.",
     )
 
 
@@ -34,6 +34,7 @@ def _system_flow(ownership: Ownership, system: str) -> UnresolvedAssetJobDefinit
     sources = _sources(ownership, system)
     follows = [key(entity) for entity in ownership.entities for key in (keys.identity, keys.canonical, keys.conformed)]
     follows += [keys.corrections(other) for other in keys.corrected_systems(ownership)]
+    follows += [keys.published_together(), keys.observed()]
     chosen = [key(source) for source in sources for key in (keys.landed, keys.staged)]
     title = ownership.systems[system].title or system
     return dg.define_asset_job(

@@ -15,6 +15,8 @@ from sor_pipeline.tables import staged_name
 
 POOL = "sor_warehouse"
 """Everything that opens the warehouse is in this pool; `dagster.yaml` limits it to one."""
+DBT_POOL = "sor_marts"
+"""dbt does not touch the warehouse; one build of the marts at a time."""
 
 EXTRACT = "1_extract"
 STAGE = "2_stage"
@@ -22,6 +24,11 @@ IDENTIFY = "3_identify"
 RESOLVE = "4_resolve_check"
 PUBLISH = "5_publish"
 CORRECT = "6_correct"
+OBSERVE = "7_observe"
+MARTS = "8_marts"
+REPORT = "8_report"
+
+SCORECARD = dg.AssetKey(["reports", "scorecard"])
 
 _MAILBOX = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}")
 
@@ -49,6 +56,20 @@ def conformed(entity: str) -> dg.AssetKey:
 
 def corrections(system: str) -> dg.AssetKey:
     return dg.AssetKey(["outbound", f"{system}__corrections"])
+
+
+def observed() -> dg.AssetKey:
+    """The published account of corrections."""
+    return dg.AssetKey(["conformed", "correction"])
+
+
+def published_together() -> dg.AssetKey:
+    """The account of publications, for all that is published with all entities in one."""
+    return dg.AssetKey(["conformed", "publication"])
+
+
+def mart(model: str) -> dg.AssetKey:
+    return dg.AssetKey(["marts", model])
 
 
 def corrected_systems(ownership: Ownership) -> tuple[str, ...]:

@@ -36,6 +36,7 @@ BLOCKED = "publication-blocked"
 def publication_assets(ownership: Ownership, tables: Tables, every: timedelta | None) -> dg.AssetsDefinition:
     """The one op; `every`: how often the whole flow runs."""
     specs = [spec for entity in ownership.entities for spec in _specs(ownership, tables, entity, every)]
+    specs.append(_account_spec(ownership, tables))
     checks = [spec for entity in ownership.entities for spec in check_specs(ownership, entity)]
 
     @dg.multi_asset(specs=specs, check_specs=checks, name="identify_to_publish", pool=keys.POOL)
@@ -48,6 +49,7 @@ def publication_assets(ownership: Ownership, tables: Tables, every: timedelta | 
                     one for entity in ownership.entities for one in _candidate(run, connection, entity, passage)
                 ]
                 published = [_published(run, connection, entity, passage) for entity in ownership.entities]
+                published.append(_accounted(run, connection))
         yield from results
         if passage.state == "blocked":
             faults = tuple(fault for fault in passage.faults if fault.code == BLOCKED)
@@ -114,6 +116,23 @@ def _specs(ownership: Ownership, tables: Tables, entity: str, every: timedelta |
     )
 
 
+def _account_spec(ownership: Ownership, tables: Tables) -> dg.AssetSpec:
+    """What is published with all entities in one."""
+    table = tables.publication
+    return dg.AssetSpec(
+        keys.published_together(),
+        deps=[keys.canonical(entity) for entity in ownership.entities],
+        group_name=keys.PUBLISH,
+        description=f"{table.comment} Published with it: `conflict` and `change`, and what is measured: `finding`, "
+        "`claims`, `delivery`, `ownership`.",
+        kinds={"duckdb", "table"},
+        metadata={
+            "dagster/column_schema": columns.table_schema(table),
+            "dagster/table_name": f"{table.schema}.{table.name}",
+        },
+    )
+
+
 def _identified(run: Run, connection: sa.Connection, entity: str, passage: flow.Passage) -> dg.MaterializeResult[None]:
     """What identify made of the entity."""
     rows = figures.row_count(connection, run.tables.identity[entity])
@@ -163,3 +182,15 @@ def _account(passage: flow.Passage, step: str, scope: str) -> dict[str, Any]:
     """Counts, seconds and faults of one step for one scope."""
     done = next(one for one in passage.done if (one.step, one.scope) == (step, scope))
     return {**figures.counts(done.outcome, done.seconds), "faults": faults_in_words(done.outcome.faults)}
+
+
+def _accounted(run: Run, connection: sa.Connection) -> dg.MaterializeResult[None]:
+    """How many publications there are, and what is open after the last."""
+    publication, conflict = run.tables.publication, run.tables.conflict
+    return dg.MaterializeResult(
+        asset_key=keys.published_together(),
+        metadata={
+            "dagster/row_count": figures.row_count(connection, publication),
+            "open conflicts": figures.row_count(connection, conflict, conflict.c.closed_in.is_(None)),
+        },
+    )

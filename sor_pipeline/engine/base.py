@@ -36,8 +36,14 @@ class Engine(Protocol):
         """Keep open what `begin` opens, for the many transactions of one run."""
         ...
 
-    def create(self, metadata: sa.MetaData, schemas: Sequence[str]) -> None:
-        """Schemas and tables that are missing, and columns that a known table has gained."""
+    def create(
+        self, metadata: sa.MetaData, schemas: Sequence[str], moment: Callable[[sa.Connection], str] = lambda _: "now"
+    ) -> None:
+        """Schemas, tables and columns as in `metadata`.
+
+        Tables whose `info` has `keeps` (the columns by which one of their kind is known) lose nothing: columns
+        and whole tables that are no longer in `metadata` stay, with a comment since which `moment`.
+        """
         ...
 
     def scan_parquet(self, connection: sa.Connection, files: Sequence[Path]) -> sa.FromClause:
@@ -81,7 +87,8 @@ class Engine(Protocol):
         ...
 
     def export(self, tables: Sequence[sa.Table], target: Path, stale: Stale | None = None) -> None:
-        """Make `target` hold copies of the committed tables, atomically for whoever reads it.
+        """Make `target` hold copies of the committed tables, atomically for whoever reads it; also of what
+        `create` kept beside them.
 
         `stale` says which rows of a table may be other ones in `target`; None: all, and the tables' shape too.
         Engines whose published tables are read in place do nothing.

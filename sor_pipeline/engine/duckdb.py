@@ -22,7 +22,7 @@ import sqlalchemy as sa
 from packaging.version import Version
 from sqlalchemy.engine import Dialect
 
-from sor_pipeline.engine import quoting
+from sor_pipeline.engine import duckdb_shape, quoting
 from sor_pipeline.engine.base import Rows, Stale, Union
 from sor_pipeline.engine.duckdb_file import BUILDING, born, refused, speaking
 from sor_pipeline.engine.files import put_in_place
@@ -30,7 +30,6 @@ from sor_pipeline.errors import EngineError, Fault
 
 OLDEST = "1.5.6"
 """Older releases lose committed rows on a full disk (1.4) or can corrupt strings (1.5.1)."""
-_WAIT_SECONDS = 60.0
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
@@ -44,7 +43,7 @@ class DuckDBEngine:
 
     name = "duckdb"
 
-    def __init__(self, path: Path, readable: Sequence[Path] = ()) -> None:
+    def __init__(self, path: Path, readable: Sequence[Path] = (), wait: float = 60.0) -> None:
         if Version(duckdb.__version__) < Version(OLDEST):
             raise EngineError(
                 Fault(
@@ -57,6 +56,7 @@ class DuckDBEngine:
                 )
             )
         self.path = path
+        self._wait = wait
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._folders = [str(folder) for folder in (path.parent, *readable)]
         self._engine = sa.create_engine(
@@ -106,7 +106,7 @@ class DuckDBEngine:
     def _connect(self) -> sa.Connection:
         """Waits for another process that holds the file, then says who holds it."""
         born(self.path)
-        deadline = time.monotonic() + _WAIT_SECONDS
+        deadline = time.monotonic() + self._wait
         while True:
             try:
                 connection = self._engine.connect()
@@ -122,52 +122,12 @@ class DuckDBEngine:
         connection.commit()
         return connection
 
-    def create(self, metadata: sa.MetaData, schemas: Sequence[str]) -> None:
-        """Schemas, tables, columns as in `metadata`; a column whose type changed keeps what reads as the new type."""
+    def create(
+        self, metadata: sa.MetaData, schemas: Sequence[str], moment: duckdb_shape.Moment = lambda _: "now"
+    ) -> None:
+        """Schemas, tables, columns as in `metadata`; a column whose type changed holds what reads as the new type."""
         with self.begin() as connection:
-            for schema in schemas:
-                connection.execute(sa.schema.CreateSchema(schema, if_not_exists=True))
-            present = self._columns(connection)
-            missing = [table for table in metadata.sorted_tables if (table.schema, table.name) not in present]
-            for table in missing:
-                connection.execute(sa.schema.CreateTable(table))
-            for table in metadata.sorted_tables:
-                if (table.schema, table.name) in present:
-                    self._alter(connection, table, present[table.schema, table.name])
-
-    def _columns(self, connection: sa.Connection) -> dict[tuple[str | None, str], dict[str, str]]:
-        catalogue = sa.table(
-            "duckdb_columns()",
-            *(
-                sa.column(n, sa.Text)
-                for n in ("database_name", "schema_name", "table_name", "column_name", "data_type")
-            ),
-        )
-        function = sa.func.duckdb_columns().table_valued(*(column.name for column in catalogue.columns))
-        rows = connection.execute(
-            sa.select(
-                function.c.schema_name, function.c.table_name, function.c.column_name, function.c.data_type
-            ).where(function.c.database_name == sa.func.current_database())
-        ).fetchall()
-        columns: dict[tuple[str | None, str], dict[str, str]] = {}
-        for schema, table, column, kind in rows:
-            columns.setdefault((schema, table), {})[column] = kind
-        return columns
-
-    def _alter(self, connection: sa.Connection, table: sa.Table, present: dict[str, str]) -> None:
-        """Bring a table of an older document to the shape of this one."""
-        for column in table.columns:
-            if column.name not in present:
-                connection.exec_driver_sql(quoting.add_column(self._dialect, table, column))
-            elif present[column.name] != self._kind(column):
-                connection.exec_driver_sql(quoting.alter_column(self._dialect, table, column))
-        for name in present.keys() - set(table.columns.keys()):
-            connection.exec_driver_sql(quoting.drop_column(self._dialect, table, name))
-
-    def _kind(self, column: sa.Column[Any]) -> str:
-        """The type as DuckDB's catalogue spells it."""
-        spelled = column.type.compile(self._dialect).upper().replace(", ", ",").replace("NUMERIC", "DECIMAL")
-        return {"TEXT": "VARCHAR", "TIMESTAMP WITHOUT TIME ZONE": "TIMESTAMP"}.get(spelled, spelled)
+            duckdb_shape.bring(connection, self._dialect, metadata, schemas, moment)
 
     def scan_parquet(self, connection: sa.Connection, files: Sequence[Path]) -> sa.FromClause:  # noqa: ARG002 (others load first)
         """A relation over Parquet files, united by name, with `_landed_file`."""
@@ -226,12 +186,13 @@ class DuckDBEngine:
                 if stale is not None:
                     shutil.copyfile(target, fresh)
                 with connection.begin():
+                    whole = duckdb_shape.kept(connection, tables)
                     connection.exec_driver_sql(quoting.attach(self._dialect, str(fresh), "fresh"))
                     if stale is None:
-                        self._copy(connection, tables)
+                        self._copy(connection, whole)
                     else:
-                        self._renew(connection, tables, stale)
-                    self._verify(connection, tables)
+                        self._renew(connection, whole[: len(tables)], stale)
+                    self._verify(connection, whole)
                 self._driver(connection).execute(quoting.detach(self._dialect, "fresh"))
                 target.with_name(target.name + ".wal").unlink(missing_ok=True)
                 put_in_place(fresh, target)

@@ -10,9 +10,14 @@ import sqlalchemy as sa
 from sor_pipeline.engine.base import Engine
 from sor_pipeline.errors import Fault, SettingsError
 
+WAIT_SECONDS = 60.0
+"""How long a step waits for another process that holds the warehouse."""
 
-def open_engine(url: str, readable: Sequence[Path] = ()) -> Engine:
+
+def open_engine(url: str, readable: Sequence[Path] = (), wait: float = WAIT_SECONDS) -> Engine:
     """The engine behind `url`; `readable` are the folders with files that it scans or exports to.
+
+    It waits `wait` seconds for another process to let go of the warehouse.
 
     Raises SettingsError for a scheme that has no engine.
     """
@@ -20,7 +25,7 @@ def open_engine(url: str, readable: Sequence[Path] = ()) -> Engine:
     if scheme == "duckdb":
         from sor_pipeline.engine.duckdb import DuckDBEngine
 
-        return DuckDBEngine(Path(str(sa.make_url(url).database)), readable)
+        return DuckDBEngine(Path(str(sa.make_url(url).database)), readable, wait)
     raise SettingsError(
         Fault("unknown-warehouse", "SOR_WAREHOUSE_URL", "no engine for this warehouse", scheme, "duckdb:///path/to/warehouse.duckdb",
               "correct the URL")

@@ -45,10 +45,14 @@ def add_column(dialect: Dialect, table: sa.Table, column: sa.Column[object]) -> 
     return f"ALTER TABLE {of(dialect, table)} ADD COLUMN {name(dialect, column.name)} {kind}"
 
 
-def alter_column(dialect: Dialect, table: sa.Table, column: sa.Column[object]) -> str:
-    """Change a column's type; values that do not read as the new type become null."""
+def alter_column(dialect: Dialect, table: sa.Table, column: sa.Column[object], *instead: str) -> str:
+    """Change a column's type; values that do not read as the new type become null.
+
+    Its values come from itself, or from the first of the columns `instead` that has one.
+    """
     kind, named = column.type.compile(dialect), name(dialect, column.name)
-    return f"ALTER TABLE {of(dialect, table)} ALTER COLUMN {named} TYPE {kind} USING TRY_CAST({named} AS {kind})"
+    values = ", ".join(f"TRY_CAST({name(dialect, other)} AS {kind})" for other in instead or (column.name,))
+    return f"ALTER TABLE {of(dialect, table)} ALTER COLUMN {named} TYPE {kind} USING COALESCE({values})"
 
 
 def drop_column(dialect: Dialect, table: sa.Table, column: str) -> str:

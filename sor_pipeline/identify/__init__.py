@@ -1,10 +1,12 @@
-"""Which records are the same entity: tokens, components over them, ids that last.
+"""Which records are the same entity: tokens and pairs, components over them, ids that last.
 
-Reads: `staged.<source>`, `canonical.state` (were the rules others?), and its own tables.
-Writes: `identity.<entity>`, `identity.<entity>__token`, `identity.id`, `identity.affected`.
+Reads: `staged.<source>`, `steward.decision`, `identity.model`, and its own tables.
+Writes: `identity.<entity>`, `identity.<entity>__token`, `__distrusted`, `__block`, `__pair`, `__refused`, `identity.id`,
+`identity.move`, `identity.state`, `identity.affected`, `steward.case`.
 Raises: nothing of its own.
 
-Belongs here: matching rules and guards, clusters, the registry of ids, what a change touches.
+Belongs here: matching rules and guards (`hollow`, `guards`, `strangers`), clusters and what keeps them small
+(`edges`, `clusters`, `cuts`), what a change reaches (`reach`), the registry of ids and its moves.
 Does not: what an entity's values are (`resolve`); people's links and unlinks are written by `steward`.
 """
 

@@ -1,6 +1,7 @@
 """What a cluster is called: ids that survive re-runs, merges and splits, and the registry of all ids ever given.
 
-Belongs here: the assignment of ids to components, births, retirements, revivals.
+Belongs here: the assignment of ids to components, births, retirements, revivals. What is left without an id
+takes back a retired one: that from which its records went (`identity.move`), or that one of them founded.
 Does not: how components come about (`clusters`).
 
 An id goes to the component with which it shares most records, pair after pair in the order
@@ -23,6 +24,7 @@ def named(work: Work, clustered: sa.Table, clusters: sa.Table) -> sa.Table:
     """
     shared = work.keep("shared", overlaps(work, clustered))
     given = _inherited(work, shared)
+    _returned(work, clustered, given)
     _refounded(work, clustered, given)
     _born(work, clustered, given)
     _registered(work, shared, given, clusters)
@@ -97,6 +99,36 @@ def digest(entity: str, rows: sa.FromClause, again: int = 0) -> sa.ColumnElement
     if again:
         text = text + sa.literal(f"|{again}", sa.Text)
     return sa.func.substr(sa.func.md5(text), 1, 16, type_=sa.Text)
+
+
+def _returned(work: Work, clustered: sa.Table, given: sa.Table) -> None:
+    """A cluster without an id takes back the retired one that most of its records had before they went where they are."""
+    move, registry = work.tables.move, work.tables.id
+    went = (
+        sa.select(
+            clustered.c.component,
+            move.c.from_id.label("entity_id"),
+            sa.func.count(sa.distinct(clustered.c.node)).label("records"),
+            sa.func.max(move.c.publication).label("unchanged"),
+        )
+        .where(
+            move.c.entity == work.entity,
+            move.c.source == clustered.c.source,
+            move.c.source_key == clustered.c.source_key,
+            move.c.to_id == clustered.c.old_id,
+            clustered.c.component.not_in(sa.select(given.c.component)),
+        )
+        .group_by(clustered.c.component, move.c.from_id)
+        .subquery("went")
+    )
+    retired = sa.select(went, registry.c.born).where(
+        registry.c.entity == work.entity,
+        registry.c.entity_id == went.c.entity_id,
+        registry.c.retired.is_not(None),
+        went.c.entity_id.not_in(sa.select(given.c.entity_id)),
+    )
+    if work.any(retired):
+        _give(work, given, sa.select(work.keep("returned", mutual_best(retired.subquery("retired")))))
 
 
 def _refounded(work: Work, clustered: sa.Table, given: sa.Table) -> None:

@@ -1,15 +1,17 @@
 """What records have in common: selects that make tokens from staged tables.
 
 Belongs here: one row per live record, match rule and token. Two records that hold the same token
-of a rule are the same entity, unless a guard distrusts it. Does not: counting holders (`guards`).
+of a rule are the same entity, unless a guard distrusts it: for what it is (`hollow`, told here, in the
+row), or for who holds it (`guards`). Does not: counting holders.
 """
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 
-from sor_pipeline.identify.guards import linked_name, own_token, same_name, somebodys_own
-from sor_pipeline.identify.work import Work
+from sor_pipeline.identify.guards import linked_name, same_name
+from sor_pipeline.identify.hollow import hollow, hollow_key
+from sor_pipeline.identify.work import Work, own_token
 from sor_pipeline.ownership.matching import Linked, Same
 from sor_pipeline.tables import ClaimState, claim, link_column
 
@@ -38,7 +40,7 @@ def records(work: Work) -> sa.Select[object] | sa.CompoundSelect[object]:
 
 
 def tokens(work: Work, *, fresh_only: bool) -> sa.Select[object] | sa.CompoundSelect[object]:
-    """Grain: one live record, rule and token (source, source_key, rule, token); all records, or the fresh ones."""
+    """Grain: one live record, rule and token; columns as `identity.<entity>__token`; all records, or the fresh ones."""
     parts = []
     for source in work.run.ownership.sources_of(work.entity):
         staged = work.tables.staged[source]
@@ -68,12 +70,15 @@ def _of_source(work: Work, source: str) -> list[sa.Select[object]]:
     return selects
 
 
-def _row(source: str, staged: sa.Table, rule: str, token: sa.ColumnElement[str]) -> sa.Select[object]:
+def _row(
+    source: str, staged: sa.Table, rule: str, token: sa.ColumnElement[str], distrust: sa.ColumnElement[str] | None
+) -> sa.Select[object]:
     return sa.select(
         sa.literal(source, sa.Text).label("source"),
         staged.c._key.label("source_key"),
         sa.literal(rule, sa.Text).label("rule"),
         token.label("token"),
+        (sa.cast(sa.null(), sa.Text) if distrust is None else distrust).label("distrust"),
     )
 
 
@@ -82,18 +87,20 @@ def _same(work: Work, source: str, name: str, rule: Same) -> sa.Select[object]:
     staged = work.tables.staged[source]
     fields = work.spec.fields
     texts: list[sa.ColumnElement[str]] = []
-    trusted: list[sa.ColumnElement[bool]] = []
+    said_at_all: list[sa.ColumnElement[bool]] = []
+    doubts: list[sa.ColumnElement[str]] = []
     for field in rule.same:
         said = claim(staged, field)
         text: sa.ColumnElement[str] = sa.cast(said.compare, sa.Text)
-        trusted += [said.state == ClaimState.value, text != ""]
-        if fields[field].type == "email":
-            trusted.append(somebodys_own(text))
+        said_at_all += [said.state == ClaimState.value, text != ""]
+        doubt = hollow(fields[field].type, text)
+        doubts += [] if doubt is None else [doubt]
         if fields[field].type == "ref":
             # Keys of two systems that happen to be equal name two things.
             text = sa.literal(f"{work.run.ownership.referred_source(source, field) or source}:", sa.Text) + text
         texts.append(text)
-    return _row(source, staged, name, _joined(texts)).where(*trusted)
+    distrust = sa.func.coalesce(*doubts, type_=sa.Text) if doubts else None
+    return _row(source, staged, name, _joined(texts), distrust).where(*said_at_all)
 
 
 def _joined(texts: list[sa.ColumnElement[str]]) -> sa.ColumnElement[str]:
@@ -118,10 +125,11 @@ def _holder(work: Work, source: str, holder: str, target: str) -> sa.Select[obje
     written = [link != ""]
     if target == source:
         written.append(link != staged.c._key)
-    return _row(source, staged, linked_name(holder), own_token(sa.literal(target, sa.Text), link)).where(*written)
+    token = own_token(sa.literal(target, sa.Text), link)
+    return _row(source, staged, linked_name(holder), token, hollow_key(link)).where(*written)
 
 
 def _held(work: Work, source: str, holder: str) -> sa.Select[object]:
     """The record whose key another stores."""
     staged = work.tables.staged[source]
-    return _row(source, staged, linked_name(holder), own_token(sa.literal(source, sa.Text), staged.c._key))
+    return _row(source, staged, linked_name(holder), own_token(sa.literal(source, sa.Text), staged.c._key), None)

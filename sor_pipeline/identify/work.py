@@ -6,6 +6,7 @@ Belongs here: nothing but hands. Does not: any select.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -46,6 +47,10 @@ class Work:
     def put(self, target: sa.Table, rows: sa.FromClause, *on: str) -> int:
         return self.run.engine.replace(self.connection, target, rows, on)
 
+    def any(self, rows: sa.Select[Any]) -> bool:
+        """Whether the select has a row: cheaper than making a table of none."""
+        return self.connection.execute(rows.limit(1)).first() is not None
+
     def count(self, rows: sa.FromClause) -> int:
         return int(self.connection.execute(sa.select(sa.func.count()).select_from(rows)).scalar_one())
 
@@ -56,3 +61,8 @@ def same_record(left: sa.FromClause, right: sa.FromClause) -> sa.ColumnElement[b
 
 def same_token(left: sa.FromClause, right: sa.FromClause) -> sa.ColumnElement[bool]:
     return sa.and_(left.c.rule == right.c.rule, left.c.token == right.c.token)
+
+
+def own_token(source: sa.ColumnElement[str], key: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
+    """What a record is called by those who hold its key."""
+    return source + sa.literal(":", sa.Text) + key

@@ -2,6 +2,7 @@
 
 Reads: everything. Writes: `audit.run`.
 
-Belongs here: the record of runs and the selects behind `sor status`, `sor conflicts`, `sor why`.
+Belongs here: the record of runs and the selects behind `sor status`, `sor conflicts`, `sor why`, `sor why-linked`,
+`sor review`, `sor decisions`.
 Does not: printing (`cli`), metadata for the Dagster UI (`defs`).
 """

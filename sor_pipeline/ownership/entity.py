@@ -121,3 +121,7 @@ class Entity(Noun):
     expectations: tuple[Expectation, ...] = ()
     max_drift: float = Attr(0.5, gt=0, description="share by which the number of rows may change between publications")
     drift_severity: Severity = Severity.warn
+    max_size: int = Attr(50, ge=2, description="records in one cluster at most; what would be larger becomes a case")
+    max_churn: float = Attr(
+        0.01, ge=0, le=1, description="share of the existing ids that one publication may retire or re-key unaccepted"
+    )

@@ -5,10 +5,10 @@ Belongs here: the wording of pydantic's errors. Does not: faults between parts t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from sor_pipeline.errors import Fault
@@ -41,9 +41,8 @@ _SOURCE_NAME = "`system.stream`, lower snake case, as in `hubspot.contacts`"
 _NAME_TODO = "rename it: lower-case letters, digits and single underscores, a letter first"
 
 
-def misfits(error: ValidationError, places: Places) -> list[Fault]:
+def misfits(details: Sequence[ErrorDetails], places: Places) -> list[Fault]:
     """One fault per error, the first `MAX_FAULTS` of them; the rest are counted in a last one."""
-    details = error.errors(include_url=False)
     schema = _schema()
     faults = [_fault(detail, places, schema) for detail in details[:MAX_FAULTS]]
     left = len(details) - MAX_FAULTS
@@ -57,6 +56,11 @@ def misfits(error: ValidationError, places: Places) -> list[Fault]:
 @cache
 def _schema() -> dict[str, Any]:
     return Ownership.model_json_schema(by_alias=True)
+
+
+def known_keys(path: tuple[Step, ...]) -> list[str]:
+    """The keys that the models know at a place of the document."""
+    return _keys(_schema(), path)
 
 
 def _fault(detail: ErrorDetails, places: Places, schema: dict[str, Any]) -> Fault:
@@ -105,7 +109,7 @@ def _fault(detail: ErrorDetails, places: Places, schema: dict[str, Any]) -> Faul
             where,
             f"{label} is no rule that is known",
             _found(detail),
-            "`same: [...]` or `linked: {...}`",
+            "`same: [...]`, `linked: {...}` or `similar: [...]`",
         )
     expected = detail["msg"].removeprefix("Input should be ").removeprefix("String should have ")
     return Fault("bad-value", where, f"{label} cannot be used", shown(detail["input"]), expected)

@@ -14,8 +14,13 @@ _SHOWN = 60
 
 def did_you_mean(name: str, names: Iterable[str], otherwise: str) -> str:
     """What to do about an unknown name: the nearest known one, or `otherwise`."""
-    near = difflib.get_close_matches(name[:_SHOWN], list(names), n=1, cutoff=0.6)
-    return f"did you mean `{near[0]}`?" if near else otherwise
+    near = nearest(name, names)
+    return f"did you mean `{near}`?" if near else otherwise
+
+
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """The known name that is most like an unknown one."""
+    return next(iter(difflib.get_close_matches(name[:_SHOWN], list(names), n=1, cutoff=0.6)), None)
 
 
 def one_of(names: Iterable[str]) -> str:

@@ -31,7 +31,10 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 @dataclass
 class Node:
-    """A scalar (`text`), a list (`items`) or a mapping (`entries`: key -> where it is, value)."""
+    """A scalar (`text`), a list (`items`) or a mapping (`entries`: key -> where it is, value).
+
+    `doubtful` are names of entries that are not as they were meant; `loose` says that an entry is lost.
+    """
 
     where: str
     text: str | None = None
@@ -40,6 +43,8 @@ class Node:
     entries: dict[str, tuple[str, Node]] | None = None
     size: int = 1
     depth: int = 1
+    doubtful: set[str] = field(default_factory=set)
+    loose: bool = False
 
     @property
     def empty(self) -> bool:
@@ -234,10 +239,12 @@ class _Builder:
     def _key(self, around: _Open, node: Node, where: str) -> None:
         entries = around.node.entries or {}
         if node.text is None:
+            around.node.loose = True
             self._fault(
                 "yaml-key", where, "a key is a mapping or a list", "`{` or `[`", "a text as key", "put braces in quotes"
             )
         elif node.text == "<<" and node.plain:
+            around.node.loose = True
             self._fault(
                 "yaml-merge",
                 where,
@@ -247,6 +254,7 @@ class _Builder:
                 "write them out",
             )
         elif node.text in entries:
+            around.node.doubtful.add(node.text)
             first = entries[node.text][0]
             todo = "keep one of the two"
             self._fault(

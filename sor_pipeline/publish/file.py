@@ -57,15 +57,22 @@ def _after(tables: Tables, last: int) -> Stale:
     """Rows of publications after `last`, and of the entities that these looked at."""
     kinds = (tables.conformed, tables.sources, tables.keys, tables.history)
     entity_of = {table.name: entity for kind in kinds for entity, table in kind.items()}
+    aliases = {table.name: entity for entity, table in tables.alias.items()}
     touched = tables.touched
 
     def stale(table: sa.Table) -> sa.ColumnElement[bool]:
         entity = entity_of.get(table.name)
         ids = sa.select(touched.c.entity_id).where(touched.c.publication > last)
+        renamed = aliases.get(table.name)
+        if renamed is not None:
+            mine = ids.where(touched.c.entity == renamed)
+            return sa.or_(table.c.alias_id.in_(mine), table.c[f"{renamed}_id"].in_(mine))
         if entity is not None:
             return table.c[f"{entity}_id"].in_(ids.where(touched.c.entity == entity))
         if table.name == tables.conflict.name:
             return table.c.entity_id.in_(ids)
+        if "publication" not in table.c:  # ownership changes with the document only, corrections are `observe`'s
+            return sa.false()
         return table.c.publication > last
 
     return stale

@@ -1,8 +1,9 @@
 """Publish: candidates that passed become the conformed tables, all in one transaction.
 
-Reads: identity.affected, canonical.*, audit.held, audit.finding, identity.<entity>, staged.*
-Writes: conformed.* (all of them), audit.touched, identity.affected (emptied); then the file of conformed tables
-Raises: PublicationBlocked when an expectation of severity `block` failed
+Reads: identity.affected, canonical.*, audit.*, identity.<entity>, identity.id, identity.move, staged.*, landing.batch,
+steward.acceptance
+Writes: conformed.* (but for corrections), audit.touched, identity.affected (emptied); then the file of conformed tables
+Raises: PublicationBlocked when an expectation of severity `block` failed, or too many ids would change (`churn`)
 
 Where nothing differs nothing is published and no number is used. The file is made from the
 committed tables whenever its account of publications is not theirs, so a run that was killed
@@ -19,12 +20,16 @@ import sqlalchemy as sa
 from sor_pipeline.engine.base import Rows
 from sor_pipeline.errors import PublicationBlocked
 from sor_pipeline.publish import file, gate
+from sor_pipeline.publish.aliases import write_aliases
 from sor_pipeline.publish.candidate import affected, held_fields
 from sor_pipeline.publish.changes import cell_changes, entity_changes
+from sor_pipeline.publish.churn import churn_faults
 from sor_pipeline.publish.conflicts import close_abandoned, write_conflicts
 from sor_pipeline.publish.crosswalk import key_difference, records
 from sor_pipeline.publish.difference import ENTERS, difference, write_entities
+from sor_pipeline.publish.episodes import episodes
 from sor_pipeline.publish.history import write_history
+from sor_pipeline.publish.measures import write_measures
 from sor_pipeline.run import Outcome, Run
 from sor_pipeline.tables import Tables
 
@@ -36,7 +41,7 @@ NOTHING = {"published": 0, "created": 0, "changed": 0, "retired": 0, "conflicts"
 def run(run: Run, _scope: str = "") -> Outcome:
     """Publish what is pending; counts: published (0 or 1), created, changed (cells), retired, conflicts (open)."""
     with run.engine.begin() as connection:
-        blocked = gate.faults(connection, run.tables)
+        blocked = (*gate.faults(connection, run.tables), *churn_faults(run, connection))
         counts = NOTHING if blocked else _publish(run, connection)
     exported = file.export(run)
     if blocked:
@@ -74,6 +79,7 @@ def _publish(run: Run, connection: sa.Connection) -> dict[str, int]:
             publication=number, published_at=at, fingerprint=run.ownership.fingerprint, **summary
         )
     )
+    write_measures(run.engine, connection, tables, number, new_document=new_document)
     return {"published": 1, **summary}
 
 
@@ -95,6 +101,7 @@ def _publish_entity(
     rows = engine.materialise(connection, "publish_difference", difference(tables, entity, held, live, looked_at))
     changed = _insert(connection, tables.change, cell_changes(tables, entity, rows, number, new_document))
     _insert(connection, tables.change, entity_changes(entity, rows, number))
+    went = _insert(connection, tables.identity_change, episodes(tables, entity, number))
     write_history(connection, tables, entity, rows, number, at)
     write_entities(engine, connection, tables, entity, rows)
     return {
@@ -103,6 +110,8 @@ def _publish_entity(
         "retired": _count(connection, rows, rows.c._kind == "retired"),
         "lineage": _count(connection, rows, rows.c._kind == "lineage"),
         "keys": _write_keys(run, connection, entity, live, looked_at),
+        "episodes": went,
+        "aliases": write_aliases(engine, connection, tables, entity),
         "conflicts": write_conflicts(engine, connection, tables, entity, number, looked_at),
     }
 

@@ -6,7 +6,7 @@ condition sees the canonical values of the fields it names. Does not: the rules 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -15,6 +15,7 @@ from sor_pipeline.engine.base import Expression, Rows
 from sor_pipeline.resolve.claims import affected_ids
 from sor_pipeline.resolve.units import Unit, levels
 from sor_pipeline.resolve.verdicts import Verdicts, word
+from sor_pipeline.resolve.words import sources_of
 from sor_pipeline.tables import Tables, stored_type
 
 
@@ -88,11 +89,29 @@ def _joined(
 
 def _pick(rows: sa.FromClause, verdicts: Verdicts, prefixes: Mapping[str, str], column: str) -> Expression:
     """The deciding system's `column`."""
+    return _of_deciding(rows, verdicts, lambda system: rows.c[f"{prefixes[system]}{column}"])
+
+
+def _place(
+    tables: Tables, entity: str, rows: sa.FromClause, verdicts: Verdicts, prefixes: Mapping[str, str], part: str
+) -> Expression:
+    """`source` or `key` of the deciding record: the unit's, or the only one of the system where none is crowded."""
+
+    def of(system: str) -> Expression:
+        names = (f"{prefixes[system]}{verdicts.unit.fields[0]}__{part}", f"{prefixes[system]}_{part}")
+        carried = [rows.c[name] for name in names if name in rows.c]
+        return carried[0] if carried else sa.literal(sources_of(tables, entity, system)[0], sa.Text)
+
+    return _of_deciding(rows, verdicts, of)
+
+
+def _of_deciding(rows: sa.FromClause, verdicts: Verdicts, of: Callable[[str], Expression]) -> Expression:
+    """What `of` says of the deciding system; null where nobody decided."""
     verdict = rows.c[f"{verdicts.unit.fields[0]}__verdict"]
     by_system: dict[str, list[int]] = {}
     for way in verdicts.known.values():
         by_system.setdefault(way.system, []).append(way.code)
-    whens = [(verdict.in_(codes), rows.c[f"{prefixes[system]}{column}"]) for system, codes in by_system.items()]
+    whens = [(verdict.in_(codes), of(system)) for system, codes in by_system.items()]
     return sa.case(*whens) if whens else sa.null()
 
 
@@ -119,6 +138,7 @@ def _with_lineage(
             sa.case(*((verdict == way.code, sa.literal(way.system, sa.Text)) for way in ways)) if ways else sa.null()
         )
         rule = sa.case(*((verdict == way.code, sa.literal(way.rule, sa.Text)) for way in ways)) if ways else sa.null()
+        source, key = (_place(tables, entity, rows, verdicts, prefixes, part) for part in ("source", "key"))
         for name in unit.fields:
             field = tables.ownership.entities[entity].fields[name]
             gathered = f"{name}__all" in rows.c
@@ -127,8 +147,8 @@ def _with_lineage(
             lineage = {
                 name: (rows.c[name], stored_type(field)),
                 f"{name}__system": (system, sa.Text()),
-                f"{name}__source": (_pick(rows, verdicts, prefixes, f"{handle}__source"), sa.Text()),
-                f"{name}__key": (_pick(rows, verdicts, prefixes, f"{handle}__key"), sa.Text()),
+                f"{name}__source": (source, sa.Text()),
+                f"{name}__key": (key, sa.Text()),
                 f"{name}__rule": (taken, sa.Text()),
                 f"{name}__since": (since, sa.DateTime()),
             }

@@ -6,6 +6,8 @@ publications is `publish`'s business.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import sqlalchemy as sa
 
 from sor_pipeline.engine.base import Expression, Rows
@@ -14,6 +16,9 @@ from sor_pipeline.ownership.entity import Field
 from sor_pipeline.ownership.fieldtypes import Stored
 from sor_pipeline.ownership.rules import Take
 from sor_pipeline.tables import ClaimState, Tables, cell, claim
+
+_FALLBACK = 10_000
+"""Added to the code of a system whose value holds as a fallback."""
 
 
 def conflicts(tables: Tables, source: str, said: sa.FromClause, canonical: sa.FromClause) -> Rows | None:
@@ -29,30 +34,26 @@ def conflicts(tables: Tables, source: str, said: sa.FromClause, canonical: sa.Fr
     judged = [name for name in ownership.sources[source].fields if fields[name].take != Take.all]
     if not judged:
         return None
-    held = canonical.alias("held")
-    kinds = {name: _kind(said, held, name, fields[name], source) for name in judged}
+    systems = _codes(tables, entity)
+    held = _narrowed(canonical, judged, source, systems)
+    kinds = {name: _kind(said, held, name, fields[name], systems[system_of(source)]) for name in judged}
     beside = (
         sa.select(
             said,
             *(kind.label(f"{name}__kind") for name, kind in kinds.items()),
-            *(cell(held, name).value.label(f"{name}__held") for name in judged),
-            *(_owner(tables, entity, held, name).label(f"{name}__owner") for name in judged),
+            *(held.c[name].label(f"{name}__held") for name in judged),
+            *(held.c[f"{name}__by"].label(f"{name}__by") for name in judged),
         )
         .select_from(said.join(held, held.c.entity_id == said.c.entity_id))
         .subquery("beside")
     )
-    disagreeing = (
-        sa.select(beside)
-        .where(sa.or_(*(beside.c[f"{name}__kind"].is_not(None) for name in judged)))
-        .subquery("disagreeing")
-    )
     listed = sa.values(sa.column("field", sa.Text), name="listed").data([(name,) for name in judged])
     parts = {
         name: (
-            disagreeing.c[f"{name}__kind"],
-            disagreeing.c[f"{name}__owner"],
-            _claimed(disagreeing, name),
-            sa.cast(disagreeing.c[f"{name}__held"], sa.Text),
+            beside.c[f"{name}__kind"],
+            _owner(tables, entity, beside.c[f"{name}__by"], name, systems),
+            _claimed(beside, name),
+            sa.cast(beside.c[f"{name}__held"], sa.Text),
         )
         for name in judged
     }
@@ -63,48 +64,59 @@ def conflicts(tables: Tables, source: str, said: sa.FromClause, canonical: sa.Fr
     return (
         sa.select(
             sa.literal(entity, sa.Text).label("entity"),
-            disagreeing.c.entity_id,
+            beside.c.entity_id,
             sa.cast(listed.c.field, sa.Text).label("field"),
             sa.literal(source, sa.Text).label("source"),
-            disagreeing.c._key.label("source_key"),
+            beside.c._key.label("source_key"),
             of_field(0).label("kind"),
             sa.literal(system_of(source), sa.Text).label("system"),
             of_field(1).label("owner"),
             of_field(2).label("claimed"),
             of_field(3).label("canonical"),
         )
-        .select_from(disagreeing.join(listed, sa.true()))
+        .select_from(beside.join(listed, sa.true()))
         .where(of_field(0).is_not(None))
     )
 
 
-def _kind(said: sa.FromClause, held: sa.FromClause, name: str, field: Field, source: str) -> Expression:
+def _codes(tables: Tables, entity: str) -> dict[str, int]:
+    """A number for each system, so that a row carries digits instead of names through the join."""
+    return {system: number for number, system in enumerate(tables.ownership.systems_of(entity), 1)}
+
+
+def _narrowed(canonical: sa.FromClause, names: Sequence[str], source: str, systems: Mapping[str, int]) -> sa.Subquery:
+    """Canonical rows with no more than the comparison with one source needs: a join costs what it carries.
+
+    Per field the value, `__cmp` if it folds, `__by` (code of the system that says it, FALLBACK added where that was
+    its rule, null where nobody does) and `__mine`, the key of the deciding record if it is one of `source`.
+    """
+    columns: list[Expression] = [canonical.c.entity_id]
+    for name in names:
+        holds = cell(canonical, name)
+        folded = [holds.compare] if f"{name}__cmp" in canonical.c else []
+        by = sa.case(*((holds.system == system, code) for system, code in systems.items()))
+        fallback = sa.case((holds.rule == "fallback", _FALLBACK), else_=0)
+        columns += [holds.value, *folded, (by + fallback).label(f"{name}__by")]
+        columns.append(sa.case((holds.source == source, holds.key)).label(f"{name}__mine"))
+    return sa.select(*columns).subquery("held")
+
+
+def _kind(said: sa.FromClause, held: sa.FromClause, name: str, field: Field, system: int) -> Expression:
     """Null where the claim agrees, says nothing, or is the one that decided."""
-    says, holds = claim(said, name), cell(held, name)
-    decides = sa.and_(holds.source == source, holds.key == said.c._key)
+    says, by = claim(said, name), held.c[f"{name}__by"]
+    value, compare = held.c[name], held.c.get(f"{name}__cmp", held.c[name])
+    decides = sa.func.coalesce(held.c[f"{name}__mine"] == said.c._key, sa.false())
     has_value = says.state == int(ClaimState.value)
     speaks = says.state.in_((int(ClaimState.value), int(ClaimState.cleared)))
     whens: list[tuple[sa.ColumnElement[bool], str]] = []
     if f"{name}__ref" in said.c:
         whens.append((sa.and_(said.c[f"{name}__ref"].is_not(None), says.value.is_(None)), "dangling_reference"))
+    differs = sa.and_(sa.not_(decides), speaks, _differ(says.compare, compare, field))
     whens += [
-        (sa.and_(decides, holds.rule == "fallback", has_value), "missing_at_owner"),
-        (sa.and_(holds.system.is_(None), holds.value.is_(None), has_value), "missing_at_owner"),
-        (
-            sa.and_(
-                sa.not_(sa.func.coalesce(decides, sa.false())),
-                speaks,
-                _differ(says.compare, holds.compare, field),
-                holds.system == system_of(source),
-            ),
-            "owner_disagrees_with_itself",
-        ),
-        (
-            sa.and_(
-                sa.not_(sa.func.coalesce(decides, sa.false())), speaks, _differ(says.compare, holds.compare, field)
-            ),
-            "differs",
-        ),
+        (sa.and_(decides, by > _FALLBACK, has_value), "missing_at_owner"),
+        (sa.and_(by.is_(None), value.is_(None), has_value), "missing_at_owner"),
+        (sa.and_(differs, by.in_((system, system + _FALLBACK))), "owner_disagrees_with_itself"),
+        (differs, "differs"),
     ]
     return sa.case(*whens)
 
@@ -124,12 +136,11 @@ def _claimed(said: sa.FromClause, name: str) -> Expression:
     return sa.func.coalesce(text, said.c[f"{name}__ref"]) if f"{name}__ref" in said.c else text
 
 
-def _owner(tables: Tables, entity: str, held: sa.FromClause, name: str) -> Expression:
+def _owner(tables: Tables, entity: str, by: Expression, name: str, systems: Mapping[str, int]) -> Expression:
     """The system whose value holds; where nobody spoke, the one that should have; for a fallback too."""
     rule = tables.ownership.rule_of(entity, name)
-    holds = cell(held, name)
-    if rule.owner is None:
-        return holds.system
-    return sa.case(
-        (sa.or_(holds.system.is_(None), holds.rule == "fallback"), sa.literal(rule.owner, sa.Text)), else_=holds.system
-    )
+    named = [(by == code, sa.literal(system, sa.Text)) for system, code in systems.items()]
+    if rule.owner is not None:
+        return sa.case(*named, else_=sa.literal(rule.owner, sa.Text))
+    fallbacks = [(by == code + _FALLBACK, sa.literal(system, sa.Text)) for system, code in systems.items()]
+    return sa.case(*named, *fallbacks)

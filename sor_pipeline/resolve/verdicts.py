@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sor_pipeline.engine.base import Expression
 from sor_pipeline.ownership.rules import Take
 from sor_pipeline.resolve.units import Unit
+from sor_pipeline.resolve.words import SPEAKS
 from sor_pipeline.tables import ClaimState
 
 
@@ -125,7 +126,7 @@ _RANKINGS: dict[Take, tuple[Callable[[Word, Sequence[Word]], Expression], Callab
 def word(rows: sa.FromClause, prefix: str, system: str, unit: Unit) -> Word:
     """The word of `system` about `unit`, from columns of `rows` named `<prefix><column>`."""
     handle = unit.fields[0]
-    compare = f"{prefix}{handle}__cmp"
+    compare, speaks = f"{prefix}{handle}__cmp", f"{prefix}{handle}__speaks"
     states = [rows.c[f"{prefix}{name}__state"] for name in unit.fields]
     spoken = [
         sa.case((state != int(ClaimState.never), rows.c[f"{prefix}{name}__since"]))
@@ -133,7 +134,7 @@ def word(rows: sa.FromClause, prefix: str, system: str, unit: Unit) -> Word:
     ]
     return Word(
         system=system,
-        speaks=rows.c[f"{prefix}{handle}__speaks"],
+        speaks=rows.c[speaks] if speaks in rows.c else sa.or_(*(state.in_(SPEAKS) for state in states)),
         has_value=sa.or_(*(state == int(ClaimState.value) for state in states)),
         value=rows.c[f"{prefix}{handle}"],
         compare=rows.c[compare] if compare in rows.c else rows.c[f"{prefix}{handle}"],

@@ -19,12 +19,16 @@ from sor_pipeline.tables import ClaimState, Tables, stored_type
 SPEAKS = (int(ClaimState.value), int(ClaimState.cleared))
 
 
+def sources_of(tables: Tables, entity: str, system: str) -> list[str]:
+    """The system's sources of the entity, in the document's order."""
+    return [name for name in tables.ownership.sources_of(entity) if system_of(name) == system]
+
+
 def crowded(tables: Tables, entity: str, system: str, identity: sa.FromClause) -> Rows:
     """Grain: one affected entity of which the system has more than one record (live or not); `identity`: `records`."""
-    own = [name for name in tables.ownership.sources_of(entity) if system_of(name) == system]
     return (
         sa.select(identity.c.entity_id)
-        .where(identity.c.source.in_(own))
+        .where(identity.c.source.in_(sources_of(tables, entity, system)))
         .group_by(identity.c.entity_id)
         .having(sa.func.count() > 1)
     )
@@ -42,11 +46,12 @@ def words(
 
     Per field value, `__cmp`, `__state`, `__since` and per unit, under its first field's name,
     `__speaks`, `__source`, `__key` of the record that speaks. `several` holds `crowded` ids; None
-    where no entity is crowded. `said` holds each source's `claims`.
+    where no entity is crowded: then one `_key`, and `_source` if the system has several, stand for
+    all units, and the states say who speaks. `said` holds each source's `claims`.
     """
     stack = _stack(tables, entity, system, said)
     if several is None:
-        return _only_record(tables, entity, stack.subquery("alone"), units)
+        return _plainly(tables, entity, system, stack.subquery("alone"))
     alone = stack.where(sa.not_(_has_several(stack, several))).subquery("alone")
     among = stack.where(_has_several(stack, several)).subquery("among")
     return sa.union_all(_only_record(tables, entity, alone, units), _first_to_speak(tables, entity, among, units))
@@ -60,7 +65,7 @@ def _stack(tables: Tables, entity: str, system: str, claimed: Mapping[str, sa.Fr
     """The claims of all sources of the system under one header; a field that a source lacks is never set."""
     fields = tables.ownership.entities[entity].fields
     parts = []
-    for source in (name for name in tables.ownership.sources_of(entity) if system_of(name) == system):
+    for source in sources_of(tables, entity, system):
         said = claimed[source]
         columns: list[Expression] = [said.c[name] for name in ("entity_id", "_source", "_key", "_changed_at")]
         for name, field in fields.items():
@@ -82,6 +87,15 @@ def _speaks(rows: sa.FromClause, unit: Unit) -> sa.ColumnElement[bool]:
 def _value_columns(tables: Tables, entity: str, name: str) -> list[str]:
     folds = tables.ownership.entities[entity].fields[name].kind.folds
     return [name, *([f"{name}__cmp"] if folds else []), f"{name}__state", f"{name}__since"]
+
+
+def _plainly(tables: Tables, entity: str, system: str, alone: sa.FromClause) -> Rows:
+    """As `_only_record`, without what can be said after the join: a join costs what it carries."""
+    names = ["_source"] if len(sources_of(tables, entity, system)) > 1 else []
+    names += [
+        column for name in tables.ownership.entities[entity].fields for column in _value_columns(tables, entity, name)
+    ]
+    return sa.select(*(alone.c[name] for name in ("entity_id", "_key", *names)))
 
 
 def _only_record(tables: Tables, entity: str, alone: sa.FromClause, units: Sequence[Unit]) -> Rows:

@@ -1,4 +1,5 @@
-"""What people decide: acceptances now; overrides, links and cases as the ledger grows.
+"""What people decide: acceptances, and links and unlinks of records.
 
-Belongs here: writing a person's word down (`steward.*`). Does not: acting on it (the steps do).
+Belongs here: writing a person's word down (`steward.*`), after looking whether it can be meant.
+Does not: acting on it (the steps do), showing it (`observe`).
 """

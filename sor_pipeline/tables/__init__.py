@@ -30,6 +30,7 @@ from sor_pipeline.tables.cells import (
 from sor_pipeline.tables.columns import grain, stored_type
 from sor_pipeline.tables.identified import Identified
 from sor_pipeline.tables.landed import ACCOUNT, Landed
+from sor_pipeline.tables.measured import Measured
 from sor_pipeline.tables.published import Published
 from sor_pipeline.tables.resolved import Resolved
 from sor_pipeline.tables.sent import Sent
@@ -43,10 +44,10 @@ __all__ = [
 SCHEMAS = ("landing", "staged", "identity", "canonical", "audit", "steward", "outbound", "conformed")
 
 
-class Tables(Landed, Identified, Resolved, Audited, Stewarded, Sent, Published):
+class Tables(Landed, Identified, Resolved, Audited, Stewarded, Sent, Published, Measured):
     """All tables of one ownership document, as SQLAlchemy `Table`s in one `MetaData`.
 
-    Per source: `staged[source]`. Per entity: `identity`, `token`, `pair`, `refused`, `canonical`, and
+    Per source: `staged[source]`. Per entity: `identity`, `token`, `block`, `pair`, `refused`, `canonical`, and
     the published `conformed`, `sources`, `keys`, `alias`, `history`. The rest is one table each.
     """
 
@@ -59,10 +60,13 @@ class Tables(Landed, Identified, Resolved, Audited, Stewarded, Sent, Published):
         self._of_stewards()
         self._of_corrections()
         self._of_publications()
+        self._of_measures()
         entities = ownership.entities
         self.staged = {name: self._staged(name) for name in ownership.sources}
         self.identity = {name: self._identity(name) for name in entities}
         self.token = {name: self._token(name) for name in entities}
+        self.block = {name: self._block(name) for name in entities}
+        self.distrusted = {name: self._distrusted(name) for name in entities}
         self.pair = {name: self._pair(name) for name in entities}
         self.refused = {name: self._refused(name) for name in entities}
         self.canonical = {name: self._canonical(name) for name in entities}

@@ -27,9 +27,17 @@ class Audited(Drawing):
             "audit", "held", "One row per cell (or row: field empty) that keeps its last good published value.",
             key("entity"), key("entity_id"), key("field"), key("expectation"), count("_publication"),
         )  # fmt: skip
+        self.judged = table(
+            "audit", "judged", "One row per expectation whose failing rows one query gives, whatever the rows hold.",
+            key("entity"), key("expectation"), text("declared", "digest of the expectation, its column's type and who judged it"),
+            text("failing", "SQL of Great Expectations: entity_id of the failing rows"),
+        )  # fmt: skip
         self.touched = table(
             "audit", "touched", "One row per entity that one of the last publications looked at: what the published file may lack.",
             key_count("publication"), key("entity"), key("entity_id"),
+        )  # fmt: skip
+        self.document = table(
+            "audit", "document", "One row: the ownership document of the last run here.", key("title", "as it says; may be empty"),
         )  # fmt: skip
         self.run = table(
             "audit", "run", "One row per run.",

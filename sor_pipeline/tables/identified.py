@@ -13,7 +13,7 @@ from sor_pipeline.tables.columns import Drawing, count, key, key_count, text, ti
 
 
 class Identified(Drawing):
-    """`identity`, `token`, `pair`, `refused` per entity; one table each for ids, moves, models, affected entities."""
+    """`identity`, `token`, `block`, `pair`, `refused` per entity; one table each for ids, moves, models, affected entities."""
 
     def _of_identity(self) -> None:
         """Ids, what happened to them, and what similarity was learned."""
@@ -39,6 +39,10 @@ class Identified(Drawing):
             "identity", "frequency", "One row per model, field and comparable value: how common it was in training.",
             key("fingerprint"), key("field"), key("value"), sa.Column("share", sa.Double, comment="of the records that have one"),
         )  # fmt: skip
+        self.identity_state = table(
+            "identity", "state", "One row per entity: what its clusters were made with.",
+            key("entity"), text("fingerprint", "of the whole document"), text("model", "fingerprint of the similarity model; null without one"),
+        )  # fmt: skip
         self.affected = table(
             "identity", "affected", "One row per entity to be resolved again before the next publication.",
             key("entity"), key("entity_id"), text("cause", "claim, identity, reference, staleness, rule or release"),
@@ -54,6 +58,21 @@ class Identified(Drawing):
         return self._table(
             "identity", f"{entity}__token", "One row per live record and thing it has in common with others: an edge to a shared node.",
             key("source"), key("source_key"), key("rule", "same:<fields> or linked:<source.column>"), key("token"),
+            text("distrust", "why the value means nothing wherever it stands; null where it may link"),
+        )  # fmt: skip
+
+    def _distrusted(self, entity: str) -> sa.Table:
+        return self._table(
+            "identity", f"{entity}__distrusted", "One row per token that two or more records hold and that links nobody.",
+            key("rule"), key("token"),
+            text("reason", "role-mailbox, mail-provider, placeholder, digest-of-nothing, masked, trivial-number, max_records or strangers"),
+            count("records", "that hold it"),
+        )  # fmt: skip
+
+    def _block(self, entity: str) -> sa.Table:
+        return self._table(
+            "identity", f"{entity}__block", "One row per live record and thing for which similarity compares it with others: never an edge.",
+            key("source"), key("source_key"), key("rule", "number of the blocking rule, in the rule's order"), key("token"),
         )  # fmt: skip
 
     def _pair(self, entity: str) -> sa.Table:

@@ -101,12 +101,14 @@ class Published(Drawing):
             sa.Column(n, stored_type(f), comment=_described(n, f, self._owner_words(entity, n)))
             for n, f in self._fields(entity).items()
         ]
-        return self._table(
+        history = self._table(
             "conformed", f"{entity}_history", f"One row per {entity} and version: what was published, from when to when.",
             key(f"{entity}_id", "stable id"), key_count("from_publication", "the one that brought this version"), time("valid_from", "logical time of the publication"),
             count("to_publication", "the one that ended it; null for the current version"),
             time("valid_to", "null for the current version"), *values,
         )  # fmt: skip
+        history.info["keeps"] = ("from_publication", "valid_from", "to_publication", "valid_to")
+        return history
 
 
 def _described(name: str, field: Field, owner: str) -> str:

@@ -9,7 +9,7 @@ from sor_pipeline.tables.columns import Drawing, count, key, key_count, text
 
 
 class Sent(Drawing):
-    """One table each for corrections and how far each target was compared."""
+    """One table each for corrections, how far each target was compared, and what of it waits for a release."""
 
     def _of_corrections(self) -> None:
         table = self._table
@@ -25,4 +25,8 @@ class Sent(Drawing):
         self.correction_state = table(
             "outbound", "state", "One row per source that accepts corrections: up to which publication it was compared.",
             key("source"), count("corrected_to", "publication"),
+        )  # fmt: skip
+        self.correction_wait = table(
+            "outbound", "wait", "One row per record that disagreed with a value on hold: compared again until it does not.",
+            key("source", "the target"), key("source_key"),
         )  # fmt: skip

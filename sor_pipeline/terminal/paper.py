@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, time
@@ -32,13 +33,25 @@ class Paper:
 
     def __init__(self, *, machine: bool = False) -> None:
         self.machine = machine
-        self.console = Console(highlight=False)
-        self.aside = Console(stderr=True, highlight=False)
+        self.console = Console(highlight=False, emoji=False)
+        self.aside = Console(stderr=True, highlight=False, emoji=False)
 
     def say(self, text: str) -> None:
         """A line for people; Rich markup. Never broken by us, so that a command in it can be copied."""
         if not self.machine:
             self.console.print(text, soft_wrap=True)
+
+    def prose(self, text: str, first: str = "", further: str = "") -> None:
+        """Plain sentences, broken between words where the terminal ends; each line behind `first` or `further`."""
+        width = max(self.console.width, 40)
+        for line in textwrap.wrap(
+            text, width, initial_indent=first, subsequent_indent=further, break_long_words=False, break_on_hyphens=False
+        ):
+            self.say(escape(line))
+
+    def notice(self, text: str) -> None:
+        """A line on stderr at once, for people and programs alike."""
+        self.aside.print(f"[yellow]{escape(text)}[/yellow]", soft_wrap=True)
 
     def data(self, value: object) -> None:
         """A document for programs."""

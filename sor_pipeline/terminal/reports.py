@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sor_pipeline.observe import disagreements, status, why
+from rich.markup import escape
+
+from sor_pipeline.observe import cases, disagreements, status, why
 from sor_pipeline.run import Run
 from sor_pipeline.tables import ClaimState
 from sor_pipeline.terminal.paper import Paper, Row, near, number, read
@@ -17,6 +19,9 @@ KINDS = {
     "owner_disagrees_with_itself": "owner against itself",
 }
 """Kinds of conflict as a narrow table says them."""
+
+WAITING = {"review": "to review", "not_unique": "against `unique`", "too_large": "too large"}
+"""Kinds of open case as a line says them."""
 
 
 def show_status(run: Run, paper: Paper) -> None:
@@ -31,6 +36,7 @@ def show_status(run: Run, paper: Paper) -> None:
         "entities": read(run, status.entities(tables)),
         "findings": read(run, status.findings(tables), 50),
         "changes": read(run, status.changes(tables), 20),
+        "cases": read(run, cases.by_kind(tables)),
         "rows_unaccounted_for": number(run, status.unaccounted(tables)),
     }
     paper.data(answer)
@@ -43,7 +49,12 @@ def show_status(run: Run, paper: Paper) -> None:
             f"{last['created']:,} created, {last['changed']:,} cells changed, {last['retired']:,} retired; "
             f"{last['conflicts']:,} conflicts open. Read it in {near(run.settings.conformed)}"
         )
-    paper.table("Runs", answer["runs"], ("run", "started_at", "state", "publication", "message"))
+    if answer["cases"]:
+        paper.say(f"[yellow]Waiting for a person:[/yellow] {cases_in_words(answer['cases'])}. Next: sor review")
+    brief = [dict(row) | {"message": (row["message"] or "").partition("\n")[0] or None} for row in answer["runs"]]
+    if brief and brief[0]["state"] == "blocked":
+        paper.say(f"[red]The last run published nothing:[/red] {escape(answer['runs'][0]['message'])}")
+    paper.table("Runs", brief, ("run", "started_at", "state", "publication", "message"))
     paper.table("Entities", answer["entities"])
     note = f"rows unaccounted for: {answer['rows_unaccounted_for']}"
     paper.table("Sources", answer["sources"], note=note)
@@ -56,6 +67,15 @@ def show_status(run: Run, paper: Paper) -> None:
             ("entity", "expectation", "severity", "failed", "checked"),
             SEVERITIES,
         )
+
+
+def cases_in_words(rows: Sequence[Row]) -> str:
+    """`contact: 2 to review, 1 too large`."""
+    by_entity: dict[str, list[str]] = {}
+    for row in rows:
+        kind = WAITING.get(row["kind"], row["kind"])
+        by_entity.setdefault(row["entity"], []).append(f"{row['open']:,} {kind}")
+    return "; ".join(f"{entity}: {', '.join(words)}" for entity, words in by_entity.items())
 
 
 def show_conflicts(run: Run, paper: Paper, entity: str | None, field: str | None, limit: int) -> None:

@@ -5,6 +5,8 @@ Belongs here: everything about `when`. Does not: the language (`ownership.expres
 
 from __future__ import annotations
 
+import re
+
 from sor_pipeline.errors import OwnershipError
 from sor_pipeline.ownership.conditions import AllOf, AnyOf, Test
 from sor_pipeline.ownership.expressions import Condition, parse
@@ -34,13 +36,23 @@ def _parsed(book: Notebook, path: Path, entity: str, words: Ruled) -> Parsed:
         try:
             parsed.append(parse(exception.when, fields, book.places.at(*path, "exceptions", position, "when")))
         except OwnershipError as error:
-            book.faults += error.faults
+            if _readable(book, entity, exception.when):
+                book.faults += error.faults
             parsed.append(None)
     return parsed
 
 
+def _readable(book: Notebook, entity: str, text: str) -> bool:
+    """Whether all that the text may name is declared as it was meant."""
+    fields = ("entities", entity, "fields")
+    if not book.gaps.listed(*fields):
+        return False
+    return all(book.gaps.whole(*fields, word) for word in re.findall(r"\w+", text.casefold()))
+
+
 def _reachable(book: Notebook, path: Path, entity: str, names: tuple[str, ...], words: Ruled, parsed: Parsed) -> None:
     base = book.ownership.rule_of(entity, names[0]).owner if names else None
+    certain = all(book.decided_as_written(entity, name) for name in names)
     earlier: dict[object, int] = {}
     for position, (exception, condition) in enumerate(zip(words.exceptions, parsed, strict=True)):
         where = (*path, "exceptions", position)
@@ -68,7 +80,7 @@ def _reachable(book: Notebook, path: Path, entity: str, names: tuple[str, ...], 
                 "a condition",
                 f"write `owner: {exception.owner}` instead",
             )
-        elif exception.owner == base and all(later.owner == base for later in words.exceptions[position:]):
+        elif certain and exception.owner == base and all(later.owner == base for later in words.exceptions[position:]):
             _unreachable(
                 book, where, "the exception names the system that owns the field anyway", f"`{base}`", "another system"
             )

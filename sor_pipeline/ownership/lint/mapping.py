@@ -30,7 +30,9 @@ def check_mapping(book: Notebook) -> None:
         _declaration(book, path, name, declared)
     for path, _, source in book.sources():
         _delivery(book, path, source)
-    for path, name, field, _, mapping in book.mappings():
+    for path, name, field, source_name, mapping in book.mappings():
+        if not book.gaps.whole("entities", book.ownership.sources[source_name].entity, "fields", name):
+            continue
         _codes(book, path, name, field, mapping)
         _time(book, path, field, mapping)
         _booleans(book, path, mapping)
@@ -92,11 +94,9 @@ def _pattern(book: Notebook, path: Path, pattern: str) -> None:
 
 
 def _delivery(book: Notebook, path: Path, source: Source) -> None:
-    if source.unique:
-        what = "nothing keeps two records of a source apart yet: they are one where `match` says so"
-        book.warn("setting-without-effect", (*path, "unique"), what, "`unique: true`", "", "remove it")
     extract = source.extract
-    if extract.mode is Mode.changes and source.changed_at is None:
+    timed = source.changed_at is not None or not book.gaps.whole(*path, "changed_at")
+    if extract.mode is Mode.changes and not timed and book.gaps.whole(*path, "extract"):
         what = "a source of changes says nowhere when a row changed: the time of the batch is taken"
         book.warn(
             "changes-without-time",
@@ -125,7 +125,7 @@ def _delivery(book: Notebook, path: Path, source: Source) -> None:
     _zone(book, (*path, "changed_at_zone"), source.changed_at_zone)
     if source.changed_at_format is not None:
         _format(book, (*path, "changed_at_format"), source.changed_at_format)
-        if source.changed_at is None:
+        if not timed:
             _without_effect(book, (*path, "changed_at_format"), "changed_at_format", "a source without `changed_at`")
 
 

@@ -14,8 +14,11 @@ from sor_pipeline.ownership.matching import Linked, Same
 from sor_pipeline.ownership.source import Mode
 
 _TAKEN_TABLES = frozenset(
-    {"change", "conflict", "identity_change", "publication", "state", "id", "affected", "move", "model", "frequency"}
-)
+    {
+        "change", "conflict", "identity_change", "publication", "state", "id", "affected", "move", "model", "frequency",
+        "finding", "claims", "delivery", "ownership", "correction",
+    }
+)  # fmt: skip
 _TABLE_ENDS = ("_source", "_key", "_alias", "_history")
 _LINEAGE_ENDS = ("_system", "_key", "_rule", "_since")
 _TAKEN_HEADER = "_row"
@@ -34,11 +37,10 @@ def check_names(book: Notebook) -> None:
 
 
 def _systems(book: Notebook) -> None:
-    used = {system_of(source) for source in book.ownership.sources}
-    misspelt = used - set(book.ownership.systems)
-    strays = any(source.entity not in book.ownership.entities for source in book.ownership.sources.values())
+    used = {system_of(source) for source in (*book.ownership.sources, *book.gaps.left_out("sources"))}
+    misspelt = used - set(book.ownership.systems) - book.gaps.left_out("systems")
     for name in book.ownership.systems:
-        if name not in used and not misspelt:
+        if name not in used and not misspelt and book.gaps.listed("sources"):
             todo = "add a source, or remove the system"
             book.warn(
                 "unused-system",
@@ -50,7 +52,7 @@ def _systems(book: Notebook) -> None:
             )
     for path, entity, spec in book.entities():
         book.known("system", spec.owner, book.ownership.systems, (*path, "owner"))
-        if not strays and not book.ownership.sources_of(entity):
+        if book.sources_settled() and not book.ownership.sources_of(entity):
             todo = f"add a source with `entity: {entity}`"
             book.error("entity-without-source", path, f"no source feeds `{entity}`", "no source", "at least one", todo)
 
@@ -96,7 +98,7 @@ def _entities(book: Notebook) -> None:
             _listed(book, getattr(declared, key), (*path, key))
     for path, entity, spec in book.entities():
         for group in spec.groups:
-            if not members(spec, group):
+            if not members(spec, group) and book.gaps.whole(*path, "fields"):
                 todo = f"write `group: {group}` at its fields, or remove it"
                 book.warn(
                     "empty-group",
@@ -121,8 +123,10 @@ def _matches(book: Notebook, path: Path, entity: str, spec: Entity) -> None:
         elif isinstance(rule, Linked):
             for column, target in rule.linked.items():
                 _link(book, (*below, "linked", column), entity, column, target)
-    events = all(source.extract.mode is Mode.events for source in book.ownership.sources_of(entity).values())
-    if not spec.match and not events and len(book.ownership.systems_of(entity)) > 1:
+    sources = book.ownership.sources_of(entity)
+    events = all(source.extract.mode is Mode.events for source in sources.values())
+    certain = book.gaps.whole(*path, "match") and all(book.gaps.whole("sources", name, "extract") for name in sources)
+    if not spec.match and not events and len(book.ownership.systems_of(entity)) > 1 and certain:
         todo = "add `match:` with `same: [...]` or `linked: {...}`"
         book.warn(
             "never-matched",
@@ -144,7 +148,7 @@ def _link(book: Notebook, path: Path, entity: str, column: str, target: str) -> 
         if not book.known("source", source, book.ownership.sources, path):
             continue
         feeds = book.ownership.sources[source].entity
-        if feeds != entity:
+        if feeds != entity and book.gaps.stands("sources", source, "entity"):
             what = f"the link of `{entity}` names a source of another entity"
             found, expected = f"`{source}` feeds `{feeds}`", f"two sources of `{entity}`"
             book.error(
@@ -172,18 +176,19 @@ def _sources(book: Notebook) -> None:
 
 def _references(book: Notebook) -> None:
     for path, name, field, source, mapping in book.mappings():
-        if field.type != "ref" or field.to not in book.ownership.entities:
+        declared = ("entities", book.ownership.sources[source].entity, "fields", name)
+        if field.type != "ref" or field.to not in book.ownership.entities or not book.gaps.whole(*declared):
             continue
         if mapping.refers_to:
             if book.known("source", mapping.refers_to, book.ownership.sources, (*path, "refers_to")):
                 target = book.ownership.sources[mapping.refers_to].entity
-                if target != field.to:
+                if target != field.to and book.gaps.stands("sources", mapping.refers_to, "entity"):
                     what = f"`{name}` refers to a source of another entity"
                     found, expected = f"`{mapping.refers_to}` feeds `{target}`", f"a source of `{field.to}`"
                     book.error(
                         "wrong-reference", (*path, "refers_to"), what, found, expected, "name one of its sources"
                     )
-        elif book.ownership.referred_source(source, name) is None:
+        elif book.ownership.referred_source(source, name) is None and book.sources_settled():
             own = [n for n in book.ownership.sources_of(field.to) if system_of(n) == system_of(source)]
             found = (
                 f"{len(own)} sources of `{field.to}` in `{system_of(source)}`"

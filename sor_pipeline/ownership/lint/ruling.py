@@ -5,6 +5,7 @@ Belongs here: owner, fallback, exceptions, groups, take. Does not: the condition
 
 from __future__ import annotations
 
+from sor_pipeline.ownership.document import system_of
 from sor_pipeline.ownership.entity import Field
 from sor_pipeline.ownership.fieldtypes import Stored
 from sor_pipeline.ownership.lint.notebook import Notebook, Path
@@ -21,7 +22,11 @@ def check_ruling(book: Notebook) -> None:
         _holds_all(book, path, declared)
         _written_back(book, entity, name, declared)
     for path, entity, spec in book.entities():
-        decides = any(book.ownership.rule_of(entity, name).owner == spec.owner for name in spec.fields)
+        decides = any(
+            book.ownership.rule_of(entity, name).owner == spec.owner
+            for name in spec.fields
+            if book.decided_as_written(entity, name)
+        )
         known = spec.owner in book.ownership.systems and book.clear(entity)
         if known and decides and not book.feeds(spec.owner, entity):
             _no_source(book, (*path, "owner"), spec.owner, entity)
@@ -47,7 +52,7 @@ def _one_rule(book: Notebook, path: Path, entity: str, declared: Field) -> None:
 
 def _someone_speaks(book: Notebook, path: Path, entity: str, name: str, declared: Field) -> None:
     """The field is mapped by somebody, and by its owner."""
-    if not book.clear(entity):
+    if not book.clear(entity) or not book.mapped_as_written(entity, [name]):
         return
     mapping = book.ownership.mapping_systems(entity, name)
     if not mapping:
@@ -59,6 +64,7 @@ def _someone_speaks(book: Notebook, path: Path, entity: str, name: str, declared
         rule.owner
         and rule.owner in book.ownership.systems
         and rule.owner not in mapping
+        and book.decided_as_written(entity, name)
         and book.feeds(rule.owner, entity)
     ):
         where = (*path, "owner") if declared.owner else path
@@ -90,15 +96,23 @@ def _named_systems(book: Notebook, path: Path, entity: str, names: tuple[str, ..
     for where, system in owner + others:
         if system in book.ownership.systems and not book.feeds(system, entity):
             _no_source(book, where, system, entity)
+    if not book.mapped_as_written(entity, names) or not _members_known(book, path):
+        return
     mapping = {system for name in names for system in book.ownership.mapping_systems(entity, name)}
     for where, system in others:
         if mapping and system not in mapping and book.feeds(system, entity):
             _maps_nothing(book, where, system, names[0], tuple(sorted(mapping)))
 
 
+def _members_known(book: Notebook, path: Path) -> bool:
+    """Whether it is certain which fields the rule at `path` is for."""
+    return path[2] != "groups" or book.gaps.whole(*path[:2], "fields")
+
+
 def _fallback(book: Notebook, path: Path, entity: str, words: Ruled) -> None:
     owner = words.owner or book.ownership.entities[entity].owner
-    if owner in words.fallback and not (isinstance(words, Field) and words.take):
+    certain = bool(words.owner) or book.gaps.whole("entities", entity, "owner")
+    if owner in words.fallback and not (isinstance(words, Field) and words.take) and certain:
         where = (*path, "fallback", words.fallback.index(owner))
         what = "the owner is its own fallback"
         book.error(
@@ -133,12 +147,13 @@ def _holds_all(book: Notebook, path: Path, declared: Field) -> None:
 
 
 def _written_back(book: Notebook, entity: str, name: str, declared: Field) -> None:
-    if declared.take not in (Take.latest, Take.earliest, Take.all):
-        return
+    """What is written into a system that `take` asks comes back as its word: a maximum could never fall again."""
+    among = book.ownership.rule_of(entity, name).among
     for source, spec in book.ownership.sources_of(entity).items():
-        if name in spec.accepts:
+        if name in spec.accepts and system_of(source) in among:
             taken = "all values" if declared.take == Take.all else f"the {declared.take} value"
-            what = f"`{name}` takes {taken}, and `{source}` is written to: our own writing becomes news"
-            todo = "give the field an owner, or remove it from `accepts`"
+            what = f"`{name}` takes {taken}, and `{source}`, which it asks, is written to: our own writing becomes news"
+            todo = f"give the field an owner, remove it from `accepts`, or ask others than `{system_of(source)}`"
             where = ("sources", source, "accepts", spec.accepts.index(name))
-            book.error("take-written-back", where, what, f"`{name}` in `accepts`", f"`{name}` in no `accepts`", todo)
+            if book.gaps.whole("entities", entity, "fields", name):
+                book.error("take-written-back", where, what, f"`{name}` in `accepts`", "written elsewhere only", todo)

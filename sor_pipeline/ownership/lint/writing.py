@@ -28,10 +28,15 @@ def check_writing(book: Notebook) -> None:
 
 def _accepted(book: Notebook, path: Path, name: str, source: Source, field: str, declared: Field) -> None:
     mapping = source.fields.get(field)
+    if mapping is None and not book.gaps.settled(("sources", name, "fields"), field):
+        return
     if mapping is None:
         what = f"`{name}` accepts `{field}`, but maps no column to it"
         todo = f"add `{field}: <column>` to its `fields`, or remove it from `accepts`"
         book.error("accepts-unmapped", path, what, "no mapping", f"a column for `{field}`", todo)
+        return
+    of_entity = ("entities", source.entity, "fields", field)
+    if not (book.gaps.whole("sources", name, "fields", field) and book.gaps.whole(*of_entity)):
         return
     _column(book, path, name, source, field, mapping)
     reason = inverts(declared, mapping)
@@ -52,7 +57,8 @@ def _accepted(book: Notebook, path: Path, name: str, source: Source, field: str,
                 "add it to `codes` if there is one",
             )
     rule = book.ownership.rule_of(source.entity, field)
-    if rule.owner == system_of(name) and not _others_may_own(rule):
+    certain = book.decided_as_written(source.entity, field)
+    if rule.owner == system_of(name) and not _others_may_own(rule) and certain:
         what = f"`{name}` accepts `{field}`, which only its own system decides: no rule ever corrects it"
         book.warn("accepts-own", path, what, f"owner `{rule.owner}`", "another system", "remove it from `accepts`")
 
@@ -98,11 +104,12 @@ def _others_may_own(rule: Rule) -> bool:
 
 def _reflected(book: Notebook, path: Path, entity: str, field: str, system: str) -> None:
     sources = {name: spec for name, spec in book.ownership.sources_of(entity).items() if system_of(name) == system}
-    if not any(field in spec.accepts for spec in sources.values()):
+    certain = book.sources_settled() and all(book.gaps.whole("sources", source, "accepts") for source in sources)
+    if certain and not any(field in spec.accepts for spec in sources.values()):
         what = f"`{system}` is to show `{field}`, but none of its sources accepts it"
         found = ", ".join(sources) or f"no source of `{entity}` in `{system}`"
         todo = f"add `{field}` to `accepts` of a source of `{system}`, or remove it from `reflect_in`"
         book.error("reflect-not-accepted", path, what, found, f"`{field}` in `accepts`", todo)
-    if book.ownership.rule_of(entity, field).owner == system:
+    if book.ownership.rule_of(entity, field).owner == system and book.decided_as_written(entity, field):
         what = f"`{system}` owns `{field}` and shows it anyway"
         book.warn("setting-without-effect", path, what, f"`{system}`", "other systems", "remove it from `reflect_in`")

@@ -1,0 +1,73 @@
+"""Where the options of the whole command point, and what every command shares.
+
+Belongs here: `Place`, the document behind it, exit codes, options that several commands take.
+Does not: any command.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sor_pipeline.ownership.document import Ownership
+from sor_pipeline.ownership.lint import load_checked
+from sor_pipeline.settings import DEFAULT_DOCUMENT, Settings
+
+FAULTS, USAGE, BLOCKED, UNAVAILABLE = 1, 2, 3, 4
+
+Json = Annotated[bool, typer.Option("--json", help="print one JSON document instead of tables")]
+Limit = Annotated[int, typer.Option("--limit", min=1, help="rows at most")]
+Reason = Annotated[str, typer.Option(help="why; it is kept with the decision")]
+By = Annotated[str | None, typer.Option(help="who decides; default: the user of this machine")]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the options of the whole command point."""
+
+    ownership: Path | None
+    home: Path | None
+    extracts: Path | None
+
+    def settings(self) -> Settings:
+        """Where nothing names a document, none is here and the demo was played: the demo's."""
+        found = Settings.read(ownership=self.ownership, home=self.home, extracts=self.extracts)
+        named = self.ownership or os.environ.get("SOR_OWNERSHIP") or found.ownership.exists()
+        demo = found.home / "demo" / DEFAULT_DOCUMENT
+        if named or not demo.exists():
+            return found
+        return Settings.read(ownership=demo, home=self.home, extracts=self.extracts)
+
+
+@contextmanager
+def document(context: typer.Context) -> Iterator[tuple[Ownership, Settings]]:
+    """The document, free of faults, and the settings."""
+    place: Place = context.obj
+    settings = place.settings()
+    yield load_checked(settings.ownership), settings
+
+
+def known(ownership: Ownership, entity: str | None, field: str | None) -> None:
+    """Raises typer.BadParameter for an entity or field that the document does not name."""
+    if entity is not None and entity not in ownership.entities:
+        raise typer.BadParameter(f"{entity} is not an entity of the document: {', '.join(ownership.entities)}")
+    fields = {name for kind, spec in ownership.entities.items() if entity in (None, kind) for name in spec.fields}
+    if field is not None and field not in fields:
+        raise typer.BadParameter(f"no field {field}; there are: {', '.join(sorted(fields))}")
+
+
+def signed(by: str | None) -> str:
+    """Who speaks: as told, else the user of this machine."""
+    if by is not None:
+        return by
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError) as error:
+        raise typer.BadParameter("nobody knows who you are here; say it with --by") from error
