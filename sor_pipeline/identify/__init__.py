@@ -1,8 +1,8 @@
 """Which records are the same entity: tokens and pairs, components over them, ids that last.
 
 Reads: `staged.<source>`, `steward.decision`, `identity.model`, and its own tables.
-Writes: `identity.<entity>`, `identity.<entity>__token`, `__distrusted`, `__block`, `__pair`, `__refused`, `identity.id`,
-`identity.move`, `identity.state`, `identity.affected`, `steward.case`.
+Writes: `identity.<entity>`, `identity.<entity>__token`, `__distrusted`, `__block`, `__pair`, `__refused`,
+`identity.id`, `identity.move`, `identity.state`, `identity.affected`, `steward.case`.
 Raises: nothing of its own.
 
 Belongs here: matching rules and guards (`hollow`, `guards`, `strangers`), clusters and what keeps them small

@@ -1,6 +1,7 @@
 """What people decided about pairs of records, as far as it holds now.
 
-Belongs here: which decisions are in force, which are new. Does not: writing them (`steward`), obeying them (`clusters`).
+Belongs here: which decisions are in force, which are new.
+Does not: writing them (`steward`), obeying them (`clusters`).
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ def judged(work: Work, name: str, rows: sa.FromClause) -> Judged:
 
     A linked key whose own record is among the holders is somebody's declared word: nothing speaks against it.
     """
-    counted = work.keep(f"{name}_counted", _counted(work, rows))
+    counted = work.keep(f"{name}_counted", _counted(rows))
     suspects = counted.c.reason.is_(None) & ~counted.c.named
     hollow = sa.select(counted.c.rule, counted.c.token, counted.c.reason, counted.c.records)
     distrusted = work.keep(f"{name}_distrusted", hollow.where(counted.c.reason.is_not(None)))
@@ -83,7 +83,7 @@ def judged(work: Work, name: str, rows: sa.FromClause) -> Judged:
     return Judged(counted, distrusted, all_link=not work.any(sa.select(distrusted)))
 
 
-def _counted(work: Work, rows: sa.FromClause) -> sa.Select[Any]:
+def _counted(rows: sa.FromClause) -> sa.Select[Any]:
     declared = sa.and_(
         rows.c.rule.startswith("linked:", autoescape=True), rows.c.token == own_token(rows.c.source, rows.c.source_key)
     )

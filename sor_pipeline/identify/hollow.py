@@ -17,43 +17,44 @@ Condition = sa.ColumnElement[bool]
 
 ROLE_MAILBOXES = (
     "abuse", "accounting", "accounts", "admin", "administrator", "all", "billing", "bookings", "careers", "contact",
-    "contactus", "customerservice", "do-not-reply", "do_not_reply", "donotreply", "enquiries", "enquiry", "everyone",
-    "feedback", "finance", "hello", "help", "helpdesk", "hi", "hostmaster", "hr", "info", "information", "inquiries",
-    "inquiry", "invoice", "invoices", "it", "jobs", "kontakt", "legal", "mail", "mailer-daemon", "marketing", "media",
-    "news", "newsletter", "no-reply", "no.reply", "no_reply", "noreply", "notifications", "office", "operations",
-    "order", "orders", "payments", "postmaster", "press", "privacy", "procurement", "purchasing", "reception",
-    "recruiting", "recruitment", "reply", "root", "sales", "security", "service", "shop", "spam", "staff", "store",
-    "subscribe", "support", "team", "unsubscribe", "webmaster", "welcome",
+    "contactus", "customerservice", "do-not-reply", "do_not_reply", "donotreply", "enquiries", "enquiry",
+    "everyone", "feedback", "finance", "hello", "help", "helpdesk", "hi", "hostmaster", "hr", "info", "information",
+    "inquiries", "inquiry", "invoice", "invoices", "it", "jobs", "kontakt", "legal", "mail", "mailer-daemon",
+    "marketing", "media", "news", "newsletter", "no-reply", "no.reply", "no_reply", "noreply", "notifications",
+    "office", "operations", "order", "orders", "payments", "postmaster", "press", "privacy", "procurement",
+    "purchasing", "reception", "recruiting", "recruitment", "reply", "root", "sales", "security", "service", "shop",
+    "spam", "staff", "store", "subscribe", "support", "team", "unsubscribe", "webmaster", "welcome",
 )  # fmt: skip
 """Local parts of addresses that a role answers, not a person; whatever follows a `+` is left out."""
 
 NOBODY = (
-    "asdf", "dummy", "empty", "invalid", "no-email", "no-mail", "no.email", "no.mail", "no_email", "no_mail", "noemail",
-    "nomail", "none", "not-available", "not.available", "notavailable", "notprovided", "null", "placeholder", "qwerty",
-    "test", "tester", "testing", "testuser", "undefined", "unknown",
+    "asdf", "dummy", "empty", "invalid", "no-email", "no-mail", "no.email", "no.mail", "no_email", "no_mail",
+    "noemail", "nomail", "none", "not-available", "not.available", "notavailable", "notprovided", "null",
+    "placeholder", "qwerty", "test", "tester", "testing", "testuser", "undefined", "unknown",
 )  # fmt: skip
 """Local parts that name nobody at any domain."""
 
 STAND_INS = (
-    *NOBODY, "a", "aa", "aaa", "abc", "anon", "anonymous", "bar", "baz", "blank", "customer", "demo", "email", "example",
-    "fake", "first.last", "firstname.lastname", "foo", "foobar", "guest", "jane.doe", "janedoe", "john.doe", "johndoe",
-    "me", "myemail", "n.a", "na", "name", "nan", "nil", "no", "nobody", "sample", "someone", "temp", "user", "x", "xx",
-    "xyz", "you", "yourname",
+    *NOBODY, "a", "aa", "aaa", "abc", "anon", "anonymous", "bar", "baz", "blank", "customer", "demo", "email",
+    "example", "fake", "first.last", "firstname.lastname", "foo", "foobar", "guest", "jane.doe", "janedoe",
+    "john.doe", "johndoe", "me", "myemail", "n.a", "na", "name", "nan", "nil", "no", "nobody", "sample", "someone",
+    "temp", "user", "x", "xx", "xyz", "you", "yourname",
 )  # fmt: skip
 """Local parts that name nobody at a domain that is nobody's."""
 
 NOBODYS_DOMAINS = (
-    "a.com", "abc.com", "asdf.com", "company.com", "domain.com", "email.com", "example.com", "example.net", "example.org",
-    "fake.com", "foo.com", "invalid.com", "mail.com", "na.com", "no.com", "noemail.com", "none.com", "null.com",
-    "sample.com", "test.com", "test.net", "test.org", "unknown.com", "xxx.com", "yourdomain.com",
+    "a.com", "abc.com", "asdf.com", "company.com", "domain.com", "email.com", "example.com", "example.net",
+    "example.org", "fake.com", "foo.com", "invalid.com", "mail.com", "na.com", "no.com", "noemail.com", "none.com",
+    "null.com", "sample.com", "test.com", "test.net", "test.org", "unknown.com", "xxx.com", "yourdomain.com",
 )  # fmt: skip
 _RESERVED = ("invalid", "localhost")
 
 MAIL_PROVIDERS = (
     "aol.com", "btinternet.com", "comcast.net", "free.fr", "gmail.com", "gmx.de", "gmx.net", "googlemail.com",
     "hotmail.co.uk", "hotmail.com", "hotmail.fr", "icloud.com", "laposte.net", "libero.it", "live.com", "mac.com",
-    "mail.ru", "me.com", "msn.com", "orange.fr", "outlook.com", "proton.me", "protonmail.com", "qq.com", "t-online.de",
-    "verizon.net", "web.de", "yahoo.co.jp", "yahoo.co.uk", "yahoo.com", "yahoo.fr", "yandex.ru", "ymail.com", "163.com",
+    "mail.ru", "me.com", "msn.com", "orange.fr", "outlook.com", "proton.me", "protonmail.com", "qq.com",
+    "t-online.de", "verizon.net", "web.de", "yahoo.co.jp", "yahoo.co.uk", "yahoo.com", "yahoo.fr", "yandex.ru",
+    "ymail.com", "163.com",
 )  # fmt: skip
 """Domains whose mailboxes belong to everybody: no company's own."""
 

@@ -102,7 +102,7 @@ def digest(entity: str, rows: sa.FromClause, again: int = 0) -> sa.ColumnElement
 
 
 def _returned(work: Work, clustered: sa.Table, given: sa.Table) -> None:
-    """A cluster without an id takes back the retired one that most of its records had before they went where they are."""
+    """A cluster without an id takes back the retired one that most of its records went from."""
     move, registry = work.tables.move, work.tables.id
     went = (
         sa.select(

@@ -90,8 +90,12 @@ def _joined_by(work: Work, gone: sa.Table, together: sa.Table, edges: Edges) -> 
         )
     ).subquery("sides")
     order = (
-        sides.c.strength, sides.c.weight.desc().nulls_last(), sides.c.left, sides.c.right, sa.collate(sides.c.rule, "C"),
-    )  # fmt: skip
+        sides.c.strength,
+        sides.c.weight.desc().nulls_last(),
+        sides.c.left,
+        sides.c.right,
+        sa.collate(sides.c.rule, "C"),
+    )
     place = sa.func.row_number().over(partition_by=(sides.c.component, sides.c.old_id), order_by=order).label("place")
     first = sa.select(sides, place).subquery("first")
     return sa.select(first.c.component, first.c.old_id, first.c.rule).where(first.c.place == 1)

@@ -32,9 +32,15 @@ class Splink:
 
         logging.getLogger("splink").setLevel(logging.CRITICAL)
         self._api = DuckDBAPI()
-        for name, value in (("autoinstall_known_extensions", "false"), ("autoload_known_extensions", "false"),
-                            ("memory_limit", quoting.text(f"{_MEMORY_GB}GB")), ("temp_directory", quoting.text(str(spill))),
-                            ("preserve_insertion_order", "false"), ("enable_progress_bar", "false")):  # fmt: skip
+        told = {
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "memory_limit": quoting.text(f"{_MEMORY_GB}GB"),
+            "temp_directory": quoting.text(str(spill)),
+            "preserve_insertion_order": "false",
+            "enable_progress_bar": "false",
+        }
+        for name, value in told.items():
             self._api.duckdb_con.execute(quoting.setting(name, value))
         records = self._api.register(features.rename({"node": "unique_id"}).to_arrow(), table_name="records")
         creator = SettingsCreator.from_path_or_dict(settings)

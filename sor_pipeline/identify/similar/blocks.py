@@ -15,6 +15,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from sor_pipeline.engine.base import Rows, Union
+from sor_pipeline.identify.similar.crowded import MANY, rules
 from sor_pipeline.identify.similar.features import features
 from sor_pipeline.identify.similar.plan import Plan
 from sor_pipeline.identify.similar.records import fetched, texts
@@ -44,14 +45,12 @@ def chunks(work: Work, plan: Plan, members: sa.Table) -> Iterator[pl.DataFrame]:
 def tokens(frame: pl.DataFrame, plan: Plan) -> pl.DataFrame:
     """Grain: one record and blocking rule that it has all columns of (source, source_key, rule, token)."""
     parts = []
-    for number, block in enumerate(plan.blocks):
-        columns = [pl.col(column) for column in block.columns if column in frame.columns]
-        token = pl.concat_str(columns, separator=_JOIN)  # null where one of them is
-        parts.append(
-            frame.select("source", "source_key", pl.lit(str(number)).alias("rule"), token.alias("token")).drop_nulls(
-                "token"
-            )
-        )
+    for rule, block in rules(plan).items():
+        token = pl.concat_str(
+            [pl.col(column) for column in block.columns], separator=_JOIN
+        )  # null where one of them is
+        named = frame.select("source", "source_key", pl.lit(rule).alias("rule"), token.alias("token"))
+        parts.append(named.drop_nulls("token"))
     return pl.concat(parts)
 
 
@@ -91,7 +90,9 @@ def crossed(work: Work, changed: sa.Table, old: sa.Table, most: int) -> sa.Table
     before = now - sa.func.coalesce(come.c.n, 0) + sa.func.coalesce(gone.c.n, 0)
     over = work.keep(
         "block_crossed",
-        sa.select(moved.c.rule, moved.c.token).select_from(joined).where((now > most) != (before > most)),
+        sa.select(moved.c.rule, moved.c.token)
+        .select_from(joined)
+        .where(sa.or_(*((now > limit) != (before > limit) for limit in (most, most * MANY)))),
     )
     holders = sa.select(block.c.source, block.c.source_key).where(sa.exists().where(same_token(block, over)))
     return work.keep("block_reached", holders.distinct())
@@ -100,7 +101,9 @@ def crossed(work: Work, changed: sa.Table, old: sa.Table, most: int) -> sa.Table
 def trusted(work: Work, most: int, among: sa.Table | None = None) -> sa.Table:
     """Grain: one blocking value that brings its n holders together (hub, rule, token, n); `among`: one holds it."""
     block = work.tables.block[work.entity]
-    counted = sa.select(block.c.rule, block.c.token, sa.func.count().label("n"))
+    counted = sa.select(block.c.rule, block.c.token, sa.func.count().label("n")).where(
+        ~block.c.rule.startswith("own:", autoescape=True)
+    )
     if among is not None:
         theirs = work.keep(
             "block_theirs",

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from sor_pipeline.identify.similar import backend
 from sor_pipeline.identify.similar.comparing import comparisons
+from sor_pipeline.identify.similar.crowded import crowds, without
 from sor_pipeline.identify.similar.features import features
 from sor_pipeline.identify.similar.levels import Comparison
 from sor_pipeline.identify.similar.model import in_force, with_shares
@@ -22,7 +23,6 @@ from sor_pipeline.identify.similar.records import fetched, texts
 from sor_pipeline.identify.similar.vetoes import carried, veto
 from sor_pipeline.ownership.document import personal_fields
 from sor_pipeline.run import Run
-from sor_pipeline.tables import Tables
 
 At = tuple[str, str]
 """A record: source and source key."""
@@ -68,11 +68,14 @@ def explain(run: Run, connection: sa.Connection, entity: str, left: At, right: A
     rule, plan, model = rule_of(spec), plan_of(spec), in_force(connection, run.tables, entity)
     if rule is None or plan is None or model is None:
         return None
-    frame = _two(run, connection, tables, entity, plan.fields, (left, right))
+    members = _two(left, right)
+    frame = fetched(run.engine, connection, texts(tables, entity, plan.fields, members)).sort("node")
     if frame.height < 2:
         return None
+    crowd = crowds(connection, run.engine, tables, entity, plan, rule.max_records, members)
+    frame = without(features(frame, plan), plan, crowd)
     said = comparisons(plan)
-    known = with_shares(connection, run.engine, tables, model, features(frame, plan)).drop("source", "source_key")
+    known = with_shares(connection, run.engine, tables, model, frame).drop("source", "source_key")
     settings = {**model.settings, "additional_columns_to_retain": list(carried(said))}
     with backend.opened(settings, known, run.settings.home) as splink:
         scored = next(splink.scored(pl.DataFrame({"left": [0], "right": [1]}))).with_columns(veto(said, model.records))
@@ -86,20 +89,17 @@ def explain(run: Run, connection: sa.Connection, entity: str, left: At, right: A
     return Explanation(record["probability"], record["weight"], prior, lines, verdict, record["veto"], chart, page)
 
 
-def _two(
-    run: Run, connection: sa.Connection, tables: Tables, entity: str, fields: tuple[str, ...], ends: tuple[At, At]
-) -> pl.DataFrame:
-    ordered = sorted(ends)
+def _two(*ends: At) -> sa.FromClause:
+    """Grain: one of the two records (node, source, source_key), the smaller first."""
     named = [
         sa.select(
             sa.literal(number, sa.BigInteger).label("node"),
             sa.literal(source, sa.Text).label("source"),
             sa.literal(key, sa.Text).label("source_key"),
         )
-        for number, (source, key) in enumerate(ordered)
+        for number, (source, key) in enumerate(sorted(ends))
     ]
-    members = sa.union_all(*named).subquery("two")
-    return fetched(run.engine, connection, texts(tables, entity, fields, members)).sort("node")
+    return sa.union_all(*named).subquery("two")
 
 
 def _line(one: Comparison, record: dict[str, Any]) -> Line:

@@ -19,23 +19,25 @@ GENERATION, SEX = "_generation", "_sex"
 """What a name carries besides the name: `jr`, `sr`, `2` to `4`; `f` or `m`."""
 TITLES = {
     "m": ("mr", "mister", "herr", "hr", "senor", "sr don", "monsieur", "sir", "signor"),
-    "f": ("mrs", "ms", "miss", "madam", "frau", "fr", "senora", "senorita", "madame", "mme", "mlle", "lady", "signora"),
+    "f": tuple("mrs ms miss madam frau fr senora senorita madame mme mlle lady signora".split()),
 }
 _LEARNED = ("dr", "prof", "professor", "rev", "hon", "dipl ing", "ing", "mag")
 _GENERATIONS = {"jr": "jr", "junior": "jr", "sr": "sr", "senior": "sr", "ii": "2", "iii": "3", "iv": "4"}
 LEGAL_FORMS = (
-    "incorporated", "corporation", "limited", "company", "inc", "corp", "ltd", "llc", "llp", "lp", "plc", "co", "pllc",
-    "gmbh", "mbh", "ag", "kg", "kgaa", "ohg", "ug", "gbr", "ev", "se", "eg", "und co", "co kg", "gmbh co kg",
-    "sa", "sas", "sarl", "eurl", "srl", "spa", "sl", "slu", "bv", "nv", "vof", "cv", "oy", "oyj", "ab", "as", "asa", "aps",
-    "pty", "pte", "pvt", "bhd", "sdn", "kk", "kft", "zrt", "doo", "sro", "spol", "ltda", "sp z oo", "sp z o o", "oo", "ooo",
-    "l l c", "s a", "s a s", "s r l", "s p a", "b v", "n v", "g m b h", "l t d", "p l c", "a g", "e v",
-)  # fmt: skip
-_STREETS = {
-    "street": "st", "str": "st", "strasse": "st", "straße": "st", "road": "rd", "avenue": "ave", "av": "ave", "drive": "dr",
-    "lane": "ln", "boulevard": "blvd", "court": "ct", "place": "pl", "square": "sq", "terrace": "tce", "crescent": "cres",
-    "circuit": "cct", "close": "cl", "highway": "hwy", "parkway": "pkwy", "apartment": "apt", "suite": "ste", "unit": "apt",
-    "north": "n", "south": "s", "east": "e", "west": "w", "saint": "st", "mount": "mt",
-}  # fmt: skip
+    *"incorporated corporation limited company inc corp ltd llc llp lp plc co pllc".split(),
+    *"gmbh mbh ag kg kgaa ohg ug gbr ev se eg sa sas sarl eurl srl spa sl slu bv nv vof cv".split(),
+    *"oy oyj ab as asa aps pty pte pvt bhd sdn kk kft zrt doo sro spol ltda oo ooo".split(),
+    *("und co", "co kg", "gmbh co kg", "sp z oo", "sp z o o", "l l c", "s a", "s a s", "s r l", "s p a"),
+    *("b v", "n v", "g m b h", "l t d", "p l c", "a g", "e v"),
+)
+_STREETS = dict(
+    pair.split(":")
+    for pair in (
+        "street:st str:st strasse:st straße:st road:rd avenue:ave av:ave drive:dr lane:ln boulevard:blvd court:ct "
+        "place:pl square:sq terrace:tce crescent:cres circuit:cct close:cl highway:hwy parkway:pkwy apartment:apt "
+        "suite:ste unit:apt north:n south:s east:e west:w saint:st mount:mt"
+    ).split()
+)
 
 
 def features(raw: pl.DataFrame, plan: Plan) -> pl.DataFrame:
@@ -165,8 +167,11 @@ def _email(frame: pl.DataFrame, part: Part, plan: Plan) -> pl.DataFrame:
     digits = whole.str.replace_all(r"[^0-9]", "")
     telling = (digits != "") | (rest > 3)
     return frame.with_columns(
-        v.alias(f"{n}__v"), whole.alias(f"{n}__whole"), digits.alias(f"{n}__digits"), pl.when(telling).then(whole).alias(f"{n}__local"),
-    )  # fmt: skip
+        v.alias(f"{n}__v"),
+        whole.alias(f"{n}__whole"),
+        digits.alias(f"{n}__digits"),
+        pl.when(telling).then(whole).alias(f"{n}__local"),
+    )
 
 
 def _phone(frame: pl.DataFrame, part: Part) -> pl.DataFrame:

@@ -4,7 +4,7 @@ Belongs here: the newest model of an entity, whether it fits the document, its f
 Does not: learning itself (`learning`), scoring (`pairs`).
 
 A model is frozen with the frequencies of common values, so that a pair's score is a pure function of the
-two records and the model: whatever else was delivered, and when, changes nothing.
+two records and the model, but for values that a crowd holds (`crowded`): when they came changes nothing.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ def _filled(settings: dict[str, Any], found: Learned) -> dict[str, Any]:
 def _shares(sample: sampling.Sample, said: tuple[Comparison, ...], found: Learned) -> pl.DataFrame:
     """Grain: one column and common value (field, value, share); value empty: any other, where that is said."""
     usual = [
-        (one.frequent, "", float(f"{min(found.u[n][0], max(1.0 / sample.records, LEAST_SHARE)):.6g}"))
+        (one.frequent, "", float(f"{min(found.u[n][0], max(1.0 / max(sample.records, 1), LEAST_SHARE)):.6g}"))
         for n, one in enumerate(said)
         if one.frequent and one.part.kind not in sampling.OWN
     ]

@@ -12,6 +12,7 @@ from sor_pipeline.errors import Fault
 from sor_pipeline.identify.affected import fresh
 from sor_pipeline.identify.similar import backend, blocks
 from sor_pipeline.identify.similar.comparing import comparisons
+from sor_pipeline.identify.similar.crowded import crowds, without
 from sor_pipeline.identify.similar.features import features
 from sor_pipeline.identify.similar.levels import Comparison
 from sor_pipeline.identify.similar.model import Model, in_force, was_trained, with_shares
@@ -41,12 +42,9 @@ def write_pairs(work: Work, everything: bool) -> tuple[Fault, ...]:
         _cleared(work)
         return (_untrained(work),)
     touched = _all(work, plan) if everything else _changed(work, plan, rule.max_records)
-    if not work.count(touched):
-        _replaced(work, touched, None)
-        return ()
     members, found = _candidates(work, touched, rule.max_records, everything)
     rows = _scored(work, rule, plan, model, members, found)
-    _replaced(work, touched, _named(work, members, rows))
+    _replaced(work, None if everything else touched, _named(work, members, rows))
     return ()
 
 
@@ -70,7 +68,10 @@ def _untrained(work: Work) -> Fault:
 def _cleared(work: Work) -> None:
     """No pairs and no blocking values; costs nothing where there are none."""
     pair, block = work.tables.pair[work.entity], work.tables.block[work.entity]
-    _replaced(work, work.keep("similar_touched", _ends(pair)), None)
+    if work.connection.execute(sa.select(pair.c.verdict).limit(1)).first() is None:
+        work.keep(_REACHED, _ends(pair))
+    else:
+        _replaced(work, None, work.keep("similar_result", sa.select(pair).where(sa.false())))
     if work.connection.execute(sa.select(block.c.rule).limit(1)).first() is not None:
         work.connection.execute(sa.delete(block))
 
@@ -134,8 +135,11 @@ def _scored(
     parts = [_rows(said, _no_scores(said), rule, model.records)]
     if found.height:
         engine, connection = work.run.engine, work.connection
-        raw = fetched(engine, connection, texts(work.tables, work.entity, plan.fields, _needed(work, members, found)))
-        frame = with_shares(connection, engine, work.tables, model, features(raw.sort("node"), plan))
+        needed = _needed(work, members, found)
+        raw = fetched(engine, connection, texts(work.tables, work.entity, plan.fields, needed))
+        crowd = crowds(connection, engine, work.tables, work.entity, plan, rule.max_records, needed)
+        frame = without(features(raw.sort("node"), plan), plan, crowd)
+        frame = with_shares(connection, engine, work.tables, model, frame)
         settings = {**model.settings, "additional_columns_to_retain": list(carried(said))}
         with backend.opened(settings, frame.drop("source", "source_key"), work.run.settings.home) as splink:
             parts += [_rows(said, some, rule, model.records) for some in splink.scored(found, rule.review)]
@@ -190,14 +194,15 @@ def _named(work: Work, members: sa.Table, rows: pl.DataFrame) -> sa.Table:
     return work.keep("similar_result", select)
 
 
-def _replaced(work: Work, touched: sa.Table, result: sa.Table | None) -> None:
-    """Put `result` in place of all pairs of touched records; what is as before stays as it is."""
+def _replaced(work: Work, touched: sa.Table | None, result: sa.Table) -> None:
+    """Put `result` in place of all pairs of touched records (None: of all); what is as before stays as it is."""
     pair = work.tables.pair[work.entity]
-    left = sa.exists().where(pair.c.left_source == touched.c.source, pair.c.left_key == touched.c.source_key)
-    right = sa.exists().where(pair.c.right_source == touched.c.source, pair.c.right_key == touched.c.source_key)
-    before = work.keep("similar_before", sa.select(pair).where(sa.or_(left, right)))
-    if result is None:
-        result = work.keep("similar_result", sa.select(before).where(sa.false()))
+    old = sa.select(pair)
+    if touched is not None:
+        left = sa.exists().where(pair.c.left_source == touched.c.source, pair.c.left_key == touched.c.source_key)
+        right = sa.exists().where(pair.c.right_source == touched.c.source, pair.c.right_key == touched.c.source_key)
+        old = old.where(sa.or_(left, right))
+    before = work.keep("similar_before", old)
     said = ("weight", "probability", "levels", "verdict", "veto")
     same = sa.and_(*(before.c[name] == result.c[name] for name in _SIDES))
     equal = sa.and_(same, *(before.c[name].is_not_distinct_from(result.c[name]) for name in said))

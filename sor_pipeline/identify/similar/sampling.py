@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from sor_pipeline.identify.decided import in_force
 from sor_pipeline.identify.similar import backend, blocks
+from sor_pipeline.identify.similar.crowded import crowds, without
 from sor_pipeline.identify.similar.features import features
 from sor_pipeline.identify.similar.learning import Patterns
 from sor_pipeline.identify.similar.levels import Comparison
@@ -58,14 +59,16 @@ def sample(work: Work, plan: Plan, settings: dict[str, Any], said: tuple[Compari
     labels = _labels(work, members)
     together = pl.concat([pairs.select("left", "right"), labels.select("left", "right")]).unique(maintain_order=True)
     nodes = pl.concat([together["left"], together["right"]]).unique().sort()
-    frame = _features(work, plan, members, nodes)
+    crowd = crowds(work.connection, work.run.engine, work.tables, work.entity, plan, rule.max_records)
+    frame = without(_features(work, plan, members, nodes), plan, crowd)
     with backend.opened(settings, frame, work.run.settings.home) as splink:
         names = [f"gamma_{one.name}" for one in said]
         agreed = pl.concat(
             [*(some.select("left", "right", *names) for some in splink.scored(together)), _nothing(names)]
         )
-    crowd, size = _crowd(work, plan, members, count)
-    with backend.opened(settings, crowd, work.run.settings.home) as splink:
+    frame = without(_anybody(work, plan, members, count), plan, crowd)
+    size = frame.height
+    with backend.opened(settings, frame, work.run.settings.home) as splink:
         random: dict[str, list[float | None]] = {one.name: [None] * len(one.speaking) for one in said}
         if size > 1:
             random = splink.random_agreement(RANDOM_PAIRS)
@@ -162,15 +165,14 @@ def _features(work: Work, plan: Plan, members: sa.Table, nodes: pl.Series) -> pl
     return features(raw.sort("node"), plan)
 
 
-def _crowd(work: Work, plan: Plan, members: sa.Table, count: int) -> tuple[pl.DataFrame, int]:
+def _anybody(work: Work, plan: Plan, members: sa.Table, count: int) -> pl.DataFrame:
     """Records among which random pairs are made: all, or as many as are needed, chosen by digest."""
     digest = sa.func.md5(members.c.source + sa.literal(":", sa.Text) + members.c.source_key)
     some = sa.select(members)
     if count > RANDOM_RECORDS:
         some = some.order_by(digest, members.c.node).limit(RANDOM_RECORDS)
     raw = fetched(work.run.engine, work.connection, texts(work.tables, work.entity, plan.fields, some.subquery("some")))
-    frame = features(raw.sort("node"), plan)
-    return frame, frame.height
+    return features(raw.sort("node"), plan)
 
 
 def _nothing(names: list[str]) -> pl.DataFrame:
