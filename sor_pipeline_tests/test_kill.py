@@ -35,6 +35,7 @@ from sor_pipeline_tests.kill_world import (
 ALL = bool(os.environ.get("SOR_KILL_ALL"))
 SPREAD = 8
 KILLED = 9
+CORRECTIONS = "main.correction"
 everything = pytest.mark.skipif(not ALL, reason="SOR_KILL_ALL is not set")
 
 
@@ -57,8 +58,11 @@ class Days:
         return self.folder / f"before{day}"
 
     def publications(self) -> set[str]:
-        """All that may ever be read."""
-        return {digest_of(after.published) for after in self.after}
+        """All that may ever be read: each publication, with its own corrections or, until these are made, the former."""
+        tables = [after.published for after in self.after]
+        former = [{**tables[0], CORRECTIONS: []}, *tables]
+        lagging = [{**now, CORRECTIONS: before[CORRECTIONS]} for before, now in zip(former, tables, strict=False)]
+        return {digest_of(rows) for rows in (*tables, *lagging)}
 
     def restore(self, origin: Path) -> Path:
         """The home as it was; its published file is replaced in one step, for the sake of readers."""

@@ -100,9 +100,11 @@ def test_febrl1(tmp_path: Path) -> None:
     assert scores.precision == 1.0
 
 
-def test_three_systems_of_one_company(tmp_path: Path) -> None:
-    """No truth was given. What is held against the clusters is what similarity does not read: the running number in
-    every address's local part, which the systems share although the addresses' domains and the names' spellings differ."""
+@pytest.mark.parametrize("told", ["everything", "no addresses"])
+def test_three_systems_of_one_company(tmp_path: Path, told: str) -> None:
+    """No truth was given. What is held against the clusters is the running number in each e-mail's local part, which
+    the systems share though domains and the names' spellings differ: with the e-mail among the fields, and without,
+    when names, phones (four in ten are no valid numbers) and postal addresses have to find the same clusters alone."""
     fields: Fields = {
         "first_name": {"type": "name"}, "last_name": {"type": "name"}, "email": {"type": "email"},
         "phone": {"type": "phone", "region": "US"}, "address": {"type": "text"}, "city": {"type": "text"},
@@ -117,8 +119,9 @@ def test_three_systems_of_one_company(tmp_path: Path) -> None:
     )
     assert number["cluster"].null_count() == 0
     people = {f"{system}.people": (f"{system}.csv", "source_customer_id") for system in systems}
-    scores = scored(tmp_path, "crm_billing_support", document(fields, list(fields), people), number)
+    compared = [name for name in fields if told == "everything" or name != "email"]
+    scores = scored(tmp_path, "crm_billing_support", document(fields, compared, people), number)
     assert (scores.records, scores.clusters) == (988, 372)
     assert scores.precision >= 0.999
-    assert scores.recall >= 0.99
+    assert scores.recall >= (0.99 if told == "everything" else 0.97)
     assert scores.over_merged == 0

@@ -299,9 +299,9 @@ def test_a_question_about_what_no_run_has_seen_is_answered_in_words(tmp_path: Pa
         connection.execute(cells(run.tables, "account", "x")).fetchall()
 
 
-def test_a_setting_without_effect_is_told() -> None:
+def test_a_unique_source_is_no_longer_said_to_be_without_effect() -> None:
     made = document({"item": {"owner": "crm", "fields": {"code": {}}}}, {"crm.items": source("item", "items", "code", unique=True)})  # fmt: skip
-    assert [(fault.code, fault.warning) for fault in lint(made)] == [("setting-without-effect", True)]
+    assert lint(made) == []
 
 
 def test_what_vanished_while_the_entity_was_called_otherwise_is_retired_when_it_is_back(tmp_path: Path) -> None:

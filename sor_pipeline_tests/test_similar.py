@@ -36,7 +36,7 @@ from sor_pipeline.ownership.matching import Similar
 from sor_pipeline_tests.similar_world import SIMILAR, TYPES, Person, World, document, population
 
 SLOW = settings(
-    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 ANN = Person(
     "a1", "Ann", "Porter", "ann.porter@mail.example", "+13155550123", "1980-05-04", "12 Mill Lane", "Salem", "01970"
@@ -99,9 +99,38 @@ RELATIVES = {
 }
 
 
-@pytest.mark.parametrize("relative", RELATIVES.values(), ids=RELATIVES.keys())
-def test_relatives_at_one_address_never_link(world: World, relative: Person) -> None:
-    assert verdict(world, ANN, relative) in ("review", "none")
+SLIPS = {
+    "nothing": {},
+    "nickname": {"first_name": "Annie", "email": None},
+    "initial": {"first_name": "A.", "street": None},
+    "names exchanged": {"first_name": "Porter", "last_name": "Ann"},
+    "family name mistyped": {"last_name": "Proter", "phone": None},
+    "new family name": {"last_name": "Hastings"},
+    "mailbox mistyped": {"email": "ann.porter@mial.example", "phone": None},
+    "phone a digit off": {"phone": "+13155550173", "email": None},
+    "day and month exchanged": {"birthday": "1980-04-05", "email": None},
+    "day a digit off": {"birthday": "1980-05-14", "email": None},
+    "moved house": {"street": "1 Other Road", "city": "Boston", "postal_code": "02101"},
+    "street abbreviated": {"street": "12 Mill Ln", "email": None, "phone": None},
+    "wrong birthday, own mailbox": {"birthday": "1983-11-21"},
+}
+
+
+@pytest.fixture(scope="module")
+def around_ann(place: World) -> dict[str, str]:
+    """What becomes of Ann and everybody around her, all in one warehouse: a pair's score knows no third."""
+    others = {**RELATIVES, **{name: replace(ANN, **slip) for name, slip in SLIPS.items()}}
+    numbered = {name: replace(one, at=f"b{100 + n}") for n, (name, one) in enumerate(others.items())}
+    place.clear()
+    place.put([ANN, *numbered.values()])
+    assert place.write(everything=True) == ()
+    pairs = place.pairs()
+    return {name: pairs.get(("a1", one.at), {}).get("verdict", "none") for name, one in numbered.items()}
+
+
+@pytest.mark.parametrize("relative", RELATIVES)
+def test_relatives_at_one_address_never_link(around_ann: dict[str, str], relative: str) -> None:
+    assert around_ann[relative] in ("review", "none")
 
 
 @pytest.mark.parametrize(
@@ -125,26 +154,9 @@ def test_generations_and_titles_tell_people_apart(world: World) -> None:
     assert verdict(world, replace(ANN, first_name="Ms Kim"), replace(ANN, at="b2", first_name="Kim")) == "accept"
 
 
-SLIPS = {
-    "nothing": {},
-    "nickname": {"first_name": "Annie", "email": None},
-    "initial": {"first_name": "A.", "street": None},
-    "names exchanged": {"first_name": "Porter", "last_name": "Ann"},
-    "family name mistyped": {"last_name": "Proter", "phone": None},
-    "new family name": {"last_name": "Hastings"},
-    "mailbox mistyped": {"email": "ann.porter@mial.example", "phone": None},
-    "phone a digit off": {"phone": "+13155550173", "email": None},
-    "day and month exchanged": {"birthday": "1980-04-05", "email": None},
-    "day a digit off": {"birthday": "1980-05-14", "email": None},
-    "moved house": {"street": "1 Other Road", "city": "Boston", "postal_code": "02101"},
-    "street abbreviated": {"street": "12 Mill Ln", "email": None, "phone": None},
-    "wrong birthday, own mailbox": {"birthday": "1983-11-21"},
-}
-
-
-@pytest.mark.parametrize("slip", SLIPS.values(), ids=SLIPS.keys())
-def test_slips_do_not_keep_a_person_apart(world: World, slip: dict[str, str | None]) -> None:
-    assert verdict(world, ANN, replace(ANN, at="b2", **slip)) == "accept"
+@pytest.mark.parametrize("slip", SLIPS)
+def test_slips_do_not_keep_a_person_apart(around_ann: dict[str, str], slip: str) -> None:
+    assert around_ann[slip] == "accept"
 
 
 def test_a_name_alone_never_links(world: World) -> None:
@@ -209,7 +221,7 @@ _PEOPLE = st.builds(
     phone=_SOME(["+13155550123", "+13155550124", None]), birthday=_SOME(["1980-05-04", "1980-04-05", None]),
     street=_SOME(["12 Mill Lane", None]), postal_code=_SOME(["01970", None]), deleted=_SOME([False, False, False, True]),
 )  # fmt: skip
-_BATCHES = st.lists(st.lists(_PEOPLE, min_size=1, max_size=6, unique_by=lambda one: one.at), min_size=2, max_size=4)
+_BATCHES = st.lists(st.lists(_PEOPLE, min_size=1, max_size=6, unique_by=lambda one: one.at), min_size=2, max_size=3)
 
 
 @SLOW

@@ -79,10 +79,23 @@ def _limited(work: Work, stopped: sa.Table) -> sa.Select[Any]:
 
 def _in_doubt(work: Work, scope: sa.Table, *, whole: bool) -> sa.Select[Any]:
     """Pairs of two entities that similarity wants reviewed and nobody has decided."""
-    pair, known = work.tables.pair[work.entity], work.identity
-    left, right, decided = known.alias("left_record"), known.alias("right_record"), in_force(work).subquery("decided")
-    about = sa.true() if whole else sa.or_(_side(pair, scope, "left"), _side(pair, scope, "right"))
-    said = sa.exists().where(*(decided.c[name] == pair.c[name] for name in PAIR)).correlate(pair)
+    written, known = work.tables.pair[work.entity], work.identity
+    decided = in_force(work).subquery("decided")
+    about = sa.true() if whole else sa.or_(_side(written, scope, "left"), _side(written, scope, "right"))
+    said = sa.exists().where(*(decided.c[name] == written.c[name] for name in PAIR)).correlate(written)
+    # One side after the other: a planner that sees both at once may compare all records with all.
+    left = sa.select(written, known.c.entity_id.label("left_id")).where(
+        written.c.verdict == "review",
+        about,
+        sa.not_(said),
+        known.c.source == written.c.left_source,
+        known.c.source_key == written.c.left_key,
+    )
+    half = work.keep("doubted", left)
+    both = sa.select(half, known.c.entity_id.label("right_id")).where(
+        known.c.source == half.c.right_source, known.c.source_key == half.c.right_key
+    )
+    pair = work.keep("in_doubt", both)
     evidence = (
         sa.literal('{"probability": ', sa.Text) + sa.cast(sa.cast(pair.c.probability, sa.Numeric(10, 6)), sa.Text)
         + sa.literal(', "levels": ', sa.Text) + sa.func.coalesce(pair.c.levels, "null")
@@ -91,16 +104,7 @@ def _in_doubt(work: Work, scope: sa.Table, *, whole: bool) -> sa.Select[Any]:
         + sa.literal("}", sa.Text)
     )  # fmt: skip
     told = [sa.literal("similar", sa.Text).label("rule"), pair.c.weight, evidence.label("evidence")]
-    return _case(work, pair, sa.literal("review", sa.Text), told).where(
-        pair.c.verdict == "review",
-        about,
-        sa.not_(said),
-        left.c.source == pair.c.left_source,
-        left.c.source_key == pair.c.left_key,
-        right.c.source == pair.c.right_source,
-        right.c.source_key == pair.c.right_key,
-        left.c.entity_id != right.c.entity_id,
-    )
+    return _case(work, pair, sa.literal("review", sa.Text), told).where(pair.c.left_id != pair.c.right_id)
 
 
 def _escaped(text: sa.ColumnElement[str]) -> sa.ColumnElement[str]:

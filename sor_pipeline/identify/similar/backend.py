@@ -20,7 +20,9 @@ from sor_pipeline.engine import quoting
 from sor_pipeline.identify.similar.levels import Comparison, Test
 
 SEED = 20
-_MEMORY_GB, _PAIRS_AT_ONCE = 2.0, 1_000_000
+PAIRS_AT_ONCE = 1_000_000
+"""Pairs whose records and scores are in memory together."""
+_MEMORY_GB = 2.0
 _NOT_SEEN = "level not observed in training dataset"
 
 
@@ -61,8 +63,8 @@ class Splink:
 
         `pairs`: left and right node. `least`: the probability below which a pair is left out.
         """
-        for start in range(0, pairs.height, _PAIRS_AT_ONCE):
-            some = pairs.slice(start, _PAIRS_AT_ONCE).select(
+        for start in range(0, pairs.height, PAIRS_AT_ONCE):
+            some = pairs.slice(start, PAIRS_AT_ONCE).select(
                 pl.col("left").alias("join_key_l"), pl.col("right").alias("join_key_r"), pl.lit("0").alias("match_key")
             )
             name = f"pairs_{start}"

@@ -13,35 +13,15 @@ import polars as pl
 
 from sor_pipeline.identify.similar.nicknames import stands_for
 from sor_pipeline.identify.similar.plan import NAMES, PERSONAL, Part, Plan
+from sor_pipeline.identify.similar.spellings import GENERATIONS, LEARNED, LEGAL_FORMS, STREETS, TITLES
 
 RECIPES = 1
 GENERATION, SEX = "_generation", "_sex"
 """What a name carries besides the name: `jr`, `sr`, `2` to `4`; `f` or `m`."""
-TITLES = {
-    "m": ("mr", "mister", "herr", "hr", "senor", "sr don", "monsieur", "sir", "signor"),
-    "f": tuple("mrs ms miss madam frau fr senora senorita madame mme mlle lady signora".split()),
-}
-_LEARNED = ("dr", "prof", "professor", "rev", "hon", "dipl ing", "ing", "mag")
-_GENERATIONS = {"jr": "jr", "junior": "jr", "sr": "sr", "senior": "sr", "ii": "2", "iii": "3", "iv": "4"}
-LEGAL_FORMS = (
-    *"incorporated corporation limited company inc corp ltd llc llp lp plc co pllc".split(),
-    *"gmbh mbh ag kg kgaa ohg ug gbr ev se eg sa sas sarl eurl srl spa sl slu bv nv vof cv".split(),
-    *"oy oyj ab as asa aps pty pte pvt bhd sdn kk kft zrt doo sro spol ltda oo ooo".split(),
-    *("und co", "co kg", "gmbh co kg", "sp z oo", "sp z o o", "l l c", "s a", "s a s", "s r l", "s p a"),
-    *("b v", "n v", "g m b h", "l t d", "p l c", "a g", "e v"),
-)
-_STREETS = dict(
-    pair.split(":")
-    for pair in (
-        "street:st str:st strasse:st straße:st road:rd avenue:ave av:ave drive:dr lane:ln boulevard:blvd court:ct "
-        "place:pl square:sq terrace:tce crescent:cres circuit:cct close:cl highway:hwy parkway:pkwy apartment:apt "
-        "suite:ste unit:apt north:n south:s east:e west:w saint:st mount:mt"
-    ).split()
-)
 
 
 def features(raw: pl.DataFrame, plan: Plan) -> pl.DataFrame:
-    """Grain: one record, as in `raw` (node, source, source_key, `<field>__raw` as text, null where there is no value)."""
+    """Grain: one record, as in `raw` (node, source, source_key, `<field>__raw` as text or null)."""
     frame = raw
     for part in plan.parts:
         if part.kind != "email":
@@ -72,8 +52,8 @@ def _any(words: tuple[str, ...]) -> str:
     return "|".join(sorted(words, key=lambda word: (-len(word), word)))
 
 
-_TITLED = f"^(?:(?:{_any((*TITLES['m'], *TITLES['f'], *_LEARNED))}) )+"
-_NUMBERED = f"(?: (?:{_any(tuple(_GENERATIONS))}))+$"
+_TITLED = f"^(?:(?:{_any((*TITLES['m'], *TITLES['f'], *LEARNED))}) )+"
+_NUMBERED = f"(?: (?:{_any(tuple(GENERATIONS))}))+$"
 
 
 def _bare(text: pl.Expr) -> pl.Expr:
@@ -197,7 +177,7 @@ def _address(frame: pl.DataFrame, part: Part) -> pl.DataFrame:
         [_raw(field) for field in part.of("street")] or [pl.lit("")], separator=" ", ignore_nulls=True
     )
     street = pl.lit(" ") + _words(lines.str.to_lowercase()) + pl.lit(" ")
-    for long, short in _STREETS.items():
+    for long, short in STREETS.items():
         street = street.str.replace_all(f" {long} ", f" {short} ", literal=True)
     street = street.str.strip_chars()
 
@@ -241,7 +221,7 @@ def _carried(frame: pl.DataFrame, plan: Plan) -> pl.DataFrame:
     """Generation and sex, from whichever name says so first."""
     names = [_words(_raw(part.fields[0])) for part in plan.parts if part.kind in PERSONAL]
     nothing = pl.lit(None, pl.String)
-    generations = [name.str.extract(f" ({_any(tuple(_GENERATIONS))})$").replace(_GENERATIONS) for name in names]
+    generations = [name.str.extract(f" ({_any(tuple(GENERATIONS))})$").replace(GENERATIONS) for name in names]
     titles = [
         pl.when(name.str.contains(f"^(?:{_any(words)}) ")).then(pl.lit(sex))
         for name in names

@@ -133,17 +133,23 @@ def _scored(
     """Grain: one pair worth a look (left, right, weight, probability, levels, verdict, veto)."""
     said = comparisons(plan)
     parts = [_rows(said, _no_scores(said), rule, model.records)]
-    if found.height:
-        engine, connection = work.run.engine, work.connection
-        needed = _needed(work, members, found)
-        raw = fetched(engine, connection, texts(work.tables, work.entity, plan.fields, needed))
-        crowd = crowds(connection, engine, work.tables, work.entity, plan, rule.max_records, needed)
-        frame = without(features(raw.sort("node"), plan), plan, crowd)
-        frame = with_shares(connection, engine, work.tables, model, frame)
-        settings = {**model.settings, "additional_columns_to_retain": list(carried(said))}
-        with backend.opened(settings, frame.drop("source", "source_key"), work.run.settings.home) as splink:
-            parts += [_rows(said, some, rule, model.records) for some in splink.scored(found, rule.review)]
+    settings = {**model.settings, "additional_columns_to_retain": list(carried(said))}
+    ordered = found.sort("left", "right")
+    for start in range(0, ordered.height, backend.PAIRS_AT_ONCE):
+        some = ordered.slice(start, backend.PAIRS_AT_ONCE)
+        frame = _features(work, rule, plan, model, _needed(work, members, some))
+        with backend.opened(settings, frame, work.run.settings.home) as splink:
+            parts += [_rows(said, scored, rule, model.records) for scored in splink.scored(some, rule.review)]
     return pl.concat(parts)
+
+
+def _features(work: Work, rule: Similar, plan: Plan, model: Model, needed: sa.FromClause) -> pl.DataFrame:
+    """What is compared of the records that are needed, with how common it is."""
+    engine, connection = work.run.engine, work.connection
+    raw = fetched(engine, connection, texts(work.tables, work.entity, plan.fields, needed))
+    crowd = crowds(connection, engine, work.tables, work.entity, plan, rule.max_records, needed)
+    frame = without(features(raw.sort("node"), plan), plan, crowd)
+    return with_shares(connection, engine, work.tables, model, frame).drop("source", "source_key")
 
 
 def _needed(work: Work, members: sa.Table, found: pl.DataFrame) -> sa.FromClause:
