@@ -19,7 +19,7 @@ class Same(Noun):
     """Records whose comparable forms of all these fields are equal are one entity."""
 
     same: tuple[Name, ...] = Attr(min_length=1)
-    max_records: int = Attr(20, ge=2, description="a value shared by more records than this links nobody")
+    max_records: int = Attr(20, ge=2, description="a value shared by more records of one system than this links nobody")
 
 
 class Linked(Noun):
