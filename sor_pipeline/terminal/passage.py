@@ -11,11 +11,12 @@ from sor_pipeline.terminal.paper import Paper, near
 TOLD: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("extract", ("landed", "repeated", "refused")),
     ("stage", ("read", "new", "unchanged", "superseded", "duplicate", "rejected", "deleted")),
-    ("identify", ("looked_at", "born", "rekeyed", "retired")),
+    ("identify", ("looked_at", "born", "rekeyed", "retired", "distrusted", "cases")),
     ("resolve", ("affected", "written", "dropped", "conflicts")),
     ("check", ("expectations", "failed", "held", "released")),
     ("publish", ("created", "changed", "retired", "conflicts")),
     ("correct", ("proposed", "confirmed", "altered", "reverted", "superseded", "inexpressible", "open")),
+    ("observe", ("corrections",)),
 )
 
 
@@ -54,6 +55,8 @@ def tell(passage: Passage, settings: Settings, paper: Paper) -> None:
     paper.table(f"Run {passage.run}: {passage.state}", rows, ("step", "what", "seconds"))
     paper.faults(passage.faults)
     if passage.publication:
+        further = ", sor review" if passage.count("identify", "cases") else ""
         paper.say(
-            f"Publication {passage.publication} is in {near(settings.conformed)}. Next: sor status, sor conflicts"
+            f"Publication {passage.publication} is in {near(settings.conformed)}. "
+            f"Next: sor status, sor conflicts{further}"
         )
