@@ -13,8 +13,8 @@ from typing import Any, Protocol, TypeAlias
 import pyarrow as pa
 import sqlalchemy as sa
 
-Stale: TypeAlias = Callable[[sa.Table], sa.ColumnElement[bool]]
-"""A condition on a table's rows; given a copy of the table, the same condition on the copy's."""
+Stale: TypeAlias = Callable[[sa.Table], sa.ColumnElement[bool] | None]
+"""A condition on a table's rows, None for no row at all; given a copy of the table, the same on the copy's."""
 Rows: TypeAlias = sa.Select[*tuple[Any, ...]]
 """A select whose columns depend on the document."""
 Union: TypeAlias = sa.CompoundSelect[*tuple[Any, ...]]

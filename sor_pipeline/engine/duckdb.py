@@ -202,9 +202,12 @@ class DuckDBEngine:
     def _renew(self, connection: sa.Connection, tables: Sequence[sa.Table], stale: Stale) -> None:
         for table in tables:
             copy = table.to_metadata(sa.MetaData(), schema="fresh.main")
+            old, new = stale(copy), stale(table)
+            if old is None or new is None:
+                continue
             keys = [column for column in table.columns if column.info.get("key")]
-            connection.execute(sa.delete(copy).where(stale(copy)))
-            rows = sa.select(table).where(stale(table)).order_by(*keys)
+            connection.execute(sa.delete(copy).where(old))
+            rows = sa.select(table).where(new).order_by(*keys)
             connection.execute(sa.insert(copy).from_select([column.name for column in table.columns], rows))
 
     def exported(self, table: sa.Table, target: Path) -> pa.Table | None:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from sor_pipeline.identify.components import Numbers, components
-from sor_pipeline.identify.cuts import Cuts, Limits, cut, no_cuts
+from sor_pipeline.identify.cuts import NOT_UNIQUE, Cuts, Limits, cut, no_cuts
 from sor_pipeline.identify.edges import Edges, plain
 from sor_pipeline.identify.reach import Reach
 from sor_pipeline.identify.work import Work
@@ -42,23 +42,21 @@ def _numbers(work: Work, select: sa.Executable, *names: str) -> list[Numbers]:
 
 def _limits(work: Work, reach: Reach, edges: Edges) -> Limits:
     left, right, decision = _numbers(work, sa.select(edges.apart), "left", "right", "decision")
-    sources: dict[int, str] = {}
-    for name, source in work.run.ownership.sources_of(work.entity).items():
-        if source.unique:
-            members = reach.members
-            (nodes,) = _numbers(work, sa.select(members.c.node).where(members.c.source == name), "node")
-            sources |= dict.fromkeys(nodes.tolist(), name)
-    return Limits(sources, (left, right, decision), work.spec.max_size)
+    members = reach.members
+    names = tuple(name for name, one in work.run.ownership.sources_of(work.entity).items() if one.unique)
+    code = np.full(work.count(members) if names else 0, NOT_UNIQUE, dtype=np.int64)
+    for place, name in enumerate(names):
+        (nodes,) = _numbers(work, sa.select(members.c.node).where(members.c.source == name), "node")
+        code[nodes] = place
+    return Limits(names, code, (left, right, decision), work.spec.max_size)
 
 
 def _broken(label: Numbers, limits: Limits) -> Numbers:
     """Components that hold what they may not."""
     broken = [np.flatnonzero(np.bincount(label, minlength=1) > limits.max_size)]
-    if limits.sources:
-        names = {name: code for code, name in enumerate(sorted(set(limits.sources.values())))}
-        node = np.fromiter(limits.sources, np.int64)
-        code = np.fromiter((names[name] for name in limits.sources.values()), np.int64)
-        places, counts = np.unique(np.stack([label[node], code]), axis=1, return_counts=True)
+    node = np.flatnonzero(limits.source != NOT_UNIQUE)
+    if node.size:
+        places, counts = np.unique(np.stack([label[node], limits.source[node]]), axis=1, return_counts=True)
         broken.append(places[0][counts > 1])
     left, right, _ = limits.apart
     broken.append(label[left][label[left] == label[right]])

@@ -30,6 +30,10 @@ _STOPPED = {
 }  # fmt: skip
 
 
+NOT_UNIQUE = -1
+"""Stands for the source of a node whose source may say the same thing twice."""
+
+
 @dataclass(frozen=True)
 class Cuts:
     """`refused`: one row per edge between two clusters (left, right, rule, guard, detail). `stopped`: one row per
@@ -41,12 +45,20 @@ class Cuts:
 
 @dataclass(frozen=True)
 class Limits:
-    """What clusters may not hold: two nodes of one unique source (`sources` by node), two that were unlinked
-    (`apart`: left, right, decision), more than `max_size` nodes."""
+    """What clusters may not hold: two nodes of one unique source (`names[source[node]]`; `source` is empty where no
+    source is unique), two that were unlinked (`apart`: left, right, decision), more than `max_size` nodes."""
 
-    sources: dict[int, str]
+    names: tuple[str, ...]
+    source: Numbers
     apart: tuple[Numbers, Numbers, Numbers]
     max_size: int
+
+    def unique(self, nodes: Sequence[int]) -> dict[int, str]:
+        """The source of each of the nodes whose source is unique."""
+        if not self.names:
+            return {}
+        codes = self.source[nodes].tolist()
+        return {node: self.names[code] for node, code in zip(nodes, codes, strict=True) if code != NOT_UNIQUE}
 
 
 def no_cuts() -> Cuts:
@@ -67,7 +79,7 @@ def cut(work: Work, edges: Edges, label: Numbers, broken: Numbers, limits: Limit
         here = slice(*np.searchsorted(of_edge, [component, component + 1]))
         pairs = list(zip(left[here].tolist(), right[here].tolist(), strict=True))
         decided = zip(*(column[of_apart == component].tolist() for column in limits.apart), strict=True)
-        parts, refusals = constrained(mine, pairs, decided, limits.sources, limits.max_size)
+        parts, refusals = constrained(mine, pairs, decided, limits.unique(mine), limits.max_size)
         rules, weights = rule[here].tolist(), weight[here].tolist()
         refused += [(*pairs[one.edge], rules[one.edge], one.guard, one.detail) for one in refusals]
         stopped += [

@@ -10,31 +10,16 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from sor_pipeline import ledger
 from sor_pipeline.identify.work import Work
 
-PAIR = ("left_source", "left_key", "right_source", "right_key")
+PAIR = ledger.RECORDS
 
 
 def in_force(work: Work) -> sa.Select[Any]:
-    """Grain: one pair of records (left_source, left_key, right_source, right_key, kind, decision).
-
-    Its newest link or unlink that no later entry withdraws; `kind` is link or unlink, `decision` its number.
-    """
-    table = work.tables.decision
-    later = table.alias("later")
-    pair = [table.c[name] for name in PAIR]
-    newest = sa.func.row_number().over(partition_by=pair, order_by=table.c.decision.desc()).label("newest")
-    standing = (
-        sa.select(*pair, table.c.kind, table.c.decision, newest)
-        .where(
-            table.c.entity == work.entity,
-            table.c.kind.in_(("link", "unlink")),
-            ~sa.exists().where(later.c.withdraws == table.c.decision).correlate(table),
-        )
-        .subquery("standing")
-    )
-    columns = [standing.c[name] for name in (*PAIR, "kind", "decision")]
-    return sa.select(*columns).where(standing.c.newest == 1)
+    """Grain: one pair of the entity's records (`ledger.in_force`)."""
+    rows = ledger.in_force(work.tables)
+    return rows.where(rows.selected_columns.entity == work.entity)
 
 
 def pending(work: Work) -> sa.Select[Any]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import sqlalchemy as sa
 
 from sor_pipeline.engine.base import Expression, Rows
-from sor_pipeline.observe.decisions import PAIR, in_force
+from sor_pipeline.ledger import PAIR, in_force
 from sor_pipeline.tables import Tables, claim
 
 At = tuple[str, str]

@@ -1,6 +1,6 @@
-"""What people decided about identity, and whether it still holds: the selects behind `sor decisions`.
+"""What people decided about identity, and whether it still holds: the select behind `sor decisions`.
 
-Belongs here: reading the ledger. Does not: adding to it (`steward`).
+Belongs here: telling the ledger. Does not: what is in force (`ledger`), adding to it (`steward`).
 """
 
 from __future__ import annotations
@@ -8,29 +8,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from sor_pipeline.engine.base import Rows
+from sor_pipeline.ledger import PAIR, in_force
 from sor_pipeline.tables import Tables
-
-PAIR = ("entity", "left_source", "left_key", "right_source", "right_key")
-"""The columns that name two records, in every table that holds pairs across entities."""
-
-_SAID = ("decision", "kind", "by", "at", "reason")
-
-
-def in_force(tables: Tables) -> Rows:
-    """Grain: one pair of records with a word in force: its newest link or unlink that nobody has withdrawn."""
-    ledger = tables.decision
-    withdrawal = ledger.alias("withdrawal")
-    pair = [ledger.c[name] for name in PAIR]
-    standing = (
-        sa.select(
-            *pair, *(ledger.c[name] for name in _SAID),
-            sa.func.max(ledger.c.decision).over(partition_by=pair).label("newest"),
-        )
-        .where(ledger.c.kind != "withdraw", ~sa.exists().where(withdrawal.c.withdraws == ledger.c.decision))
-        .subquery("standing")
-    )  # fmt: skip
-    named = [standing.c[name] for name in (*PAIR, *_SAID)]
-    return sa.select(*named).where(standing.c.decision == standing.c.newest)
 
 
 def ledger(tables: Tables, entity: str | None, everything: bool) -> Rows:

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 
 from sor_pipeline.engine.base import Rows
+from sor_pipeline.ledger import in_force
 from sor_pipeline.observe.cases import At
-from sor_pipeline.observe.decisions import in_force
 from sor_pipeline.run import Run
 from sor_pipeline.tables import Tables
 

@@ -73,7 +73,7 @@ def _stale(committed: pa.Table, exported: pa.Table) -> Stale:
     both = pl.concat([pl.DataFrame(committed), pl.DataFrame(exported)])
     numbers = both.unique(keep="none")["proposed_in"].unique().to_list()
 
-    def stale(table: sa.Table) -> sa.ColumnElement[bool]:
-        return table.c.proposed_in.in_(numbers) if "proposed_in" in table.c else sa.false()
+    def stale(table: sa.Table) -> sa.ColumnElement[bool] | None:
+        return table.c.proposed_in.in_(numbers) if "proposed_in" in table.c else None
 
     return stale

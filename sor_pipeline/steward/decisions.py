@@ -20,6 +20,7 @@ from enum import StrEnum
 import sqlalchemy as sa
 
 from sor_pipeline.errors import DecisionRefused, Fault
+from sor_pipeline.ledger import PAIR, in_force
 from sor_pipeline.run import Run
 from sor_pipeline.steward.records import Record, entity_of
 from sor_pipeline.steward.signature import signed
@@ -132,19 +133,10 @@ def withdraw(run: Run, number: int, by: str, reason: str) -> Decision:
 
 def ruling(run: Run, connection: sa.Connection, pair: Pair) -> tuple[int, Kind] | None:
     """Number and kind of the decision in force on the pair: the newest that nobody has withdrawn; None without one."""
-    table = run.tables.decision
-    later = table.alias("later")
-    row = connection.execute(
-        sa.select(table.c.decision, table.c.kind)
-        .where(
-            table.c.entity == pair.entity, table.c.kind != Kind.withdraw.value,
-            table.c.left_source == pair.left.source, table.c.left_key == pair.left.key,
-            table.c.right_source == pair.right.source, table.c.right_key == pair.right.key,
-            ~sa.exists().where(later.c.withdraws == table.c.decision),
-        )
-        .order_by(table.c.decision.desc())
-        .limit(1)
-    ).fetchall()  # fmt: skip
+    rows = in_force(run.tables)
+    records = (pair.left.source, pair.left.key, pair.right.source, pair.right.key)
+    named = (rows.selected_columns[n] == value for n, value in zip(PAIR, (pair.entity, *records), strict=True))
+    row = connection.execute(rows.where(*named)).fetchall()
     return (int(row[0].decision), Kind(row[0].kind)) if row else None
 
 
