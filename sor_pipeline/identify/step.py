@@ -14,7 +14,7 @@ from sor_pipeline.identify.ids import named
 from sor_pipeline.identify.moves import write_moves
 from sor_pipeline.identify.reach import Reach, everything, note_distrust, touched
 from sor_pipeline.identify.refused import by_record, looked_at, write_refused
-from sor_pipeline.identify.similar.pairs import reached, write_pairs
+from sor_pipeline.identify.similar.pairs import reached, untrained, write_pairs
 from sor_pipeline.identify.state import remember, rules_differ
 from sor_pipeline.identify.work import Work, same_record
 from sor_pipeline.run import Outcome, Run
@@ -30,7 +30,8 @@ def run(run: Run, entity: str) -> Outcome:
         work = Work(run, connection, entity, run.pending(connection))
         anew = rules_differ(work)
         if not anew and not work.count(fresh(work).subquery("fresh")) and not work.count(pending(work).subquery("new")):
-            return Outcome({"looked_at": 0, "rekeyed": 0, **_ids_since(work), **_standing(work)})
+            counts = {"looked_at": 0, "rekeyed": 0, **_ids_since(work), **_standing(work)}
+            return Outcome(counts, untrained(work))
         faults = write_pairs(work, anew)
         reach = everything(work) if anew else touched(work, reached(work))
         looked = work.count(reach.members)

@@ -219,7 +219,7 @@ def _id(part: Part, _: Plan) -> Comparison:
         part,
         (
             Level("same", ("same", v), 0.85, 0.00001),
-            Level("one character off", ("edits", v, 1), 0.07, 0.00005),
+            Level("one character off", ("edits", v, 1), 0.07, 0.00005, agrees=False, hints=True),
             Level("different", ELSE, 0.08, 0.999, agrees=False),
         ),
         (v,),

@@ -15,7 +15,7 @@ from sor_pipeline.identify.similar.nicknames import stands_for
 from sor_pipeline.identify.similar.plan import NAMES, PERSONAL, Part, Plan
 from sor_pipeline.identify.similar.spellings import GENERATIONS, LEARNED, LEGAL_FORMS, STREETS, TITLES
 
-RECIPES = 1
+RECIPES = 2
 GENERATION, SEX = "_generation", "_sex"
 """What a name carries besides the name: `jr`, `sr`, `2` to `4`; `f` or `m`."""
 
@@ -121,8 +121,7 @@ def _person(frame: pl.DataFrame, part: Part) -> pl.DataFrame:
 def _company(frame: pl.DataFrame, part: Part) -> pl.DataFrame:
     n = part.name
     plain = _words(_raw(part.fields[0]).str.replace_all(r"\s*[&+]\s*", " und "))
-    core = plain.str.replace("^the ", "").str.replace(f"(?: (?:und |{_any(LEGAL_FORMS)})+)+$", "")
-    core = core.str.replace(f"(?: (?:{_any(LEGAL_FORMS)}))+$", "")
+    core = plain.str.replace("^the ", "").str.replace(f"(?: (?:und|{_any(LEGAL_FORMS)}))+$", "")
     words = core.str.split(" ")
     return frame.with_columns(
         core.alias(f"{n}__core"), words.list.sort().list.join(" ").alias(f"{n}__sorted"),

@@ -163,6 +163,9 @@ def _digest(entity: str, settings: dict[str, Any], shares: pl.DataFrame) -> str:
 def _put(work: Work, fingerprint: str, settings: dict[str, Any], shares: pl.DataFrame, records: int) -> None:
     """The new model in force; frequencies of older ones are nobody's any more."""
     model, frequency, run = work.tables.model, work.tables.frequency, work.run
+    # Training writes all blocking values anew: only a pass over everybody knows whom the old ones reached.
+    state = work.tables.identity_state
+    work.connection.execute(sa.delete(state).where(state.c.entity == work.entity))
     older = sa.select(model.c.fingerprint).where(model.c.entity == work.entity)
     work.connection.execute(sa.delete(frequency).where(frequency.c.fingerprint.in_(older)))
     same = sa.and_(model.c.entity == work.entity, model.c.fingerprint == fingerprint)

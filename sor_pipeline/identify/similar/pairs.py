@@ -40,7 +40,7 @@ def write_pairs(work: Work, everything: bool) -> tuple[Fault, ...]:
     model = in_force(work.connection, work.tables, work.entity)
     if model is None:
         _cleared(work)
-        return (_untrained(work),)
+        return untrained(work)
     touched = _all(work, plan) if everything else _changed(work, plan, rule.max_records)
     members, found = _candidates(work, touched, rule.max_records, everything)
     rows = _scored(work, rule, plan, model, members, found)
@@ -54,14 +54,17 @@ def reached(_: Work) -> sa.Table:
     return sa.Table(f"identify_{_REACHED}", sa.MetaData(), *columns, prefixes=["TEMPORARY"])
 
 
-def _untrained(work: Work) -> Fault:
+def untrained(work: Work) -> tuple[Fault, ...]:
+    """A warning as long as the entity has a similarity rule without a model that fits it."""
+    if rule_of(work.spec) is None or in_force(work.connection, work.tables, work.entity) is not None:
+        return ()
     todo = f"run `sor match train {work.entity}`: it learns from the records that are there"
     if was_trained(work.connection, work.tables, work.entity):
         what, found = "the similarity rule compares other fields than its model", "a model of other fields"
     else:
         what, found = "the similarity rule has no model yet, so it links nobody", "no model"
-    return Fault(
-        "no-model", f"entities.{work.entity}.match", what, found, "a model of these fields", todo, warning=True
+    return (
+        Fault("no-model", f"entities.{work.entity}.match", what, found, "a model of these fields", todo, warning=True),
     )
 
 

@@ -86,9 +86,16 @@ def _agrees(comparisons: tuple[Comparison, ...], *kinds: str, hints: bool = Fals
     return pl.any_horizontal(*agreeing) if agreeing else pl.lit(value=False)
 
 
+_SAME_MAILBOX = ("same", "one or two letters off")
+
+
 def _same(comparisons: tuple[Comparison, ...], kind: str) -> pl.Expr:
     """The whole address is the same, or all but a letter or two."""
-    same = [_position(one).is_in([0, 1, 2]) for one in comparisons if one.part.kind == kind]
+    same = [
+        _position(one).is_in([n for n, level in enumerate(one.speaking) if level.label in _SAME_MAILBOX])
+        for one in comparisons
+        if one.part.kind == kind
+    ]
     return pl.any_horizontal(*same) if same else pl.lit(value=False)
 
 
