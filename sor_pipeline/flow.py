@@ -9,6 +9,7 @@ Belongs here: the list, and one pass over it. Does not: any work of a step.
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -39,6 +40,7 @@ from sor_pipeline.tables import SCHEMAS, Tables
 
 BRIEFLY = 5.0
 """Seconds that somebody who only looks waits for a run to let go of the warehouse."""
+LOCK = "run.lock"
 _PROBING = 0.3
 """Who looks holds the lock for a moment, to see whether a run does: no reason to refuse one."""
 
@@ -138,13 +140,7 @@ def opened(
     """
     if existing:
         _something_ran(settings)
-    settings.home.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(settings.home / "run.lock", timeout=max(wait, _PROBING))
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise _in_progress(settings) from error
-    try:
+    with alone(settings, wait):
         tables = Tables(ownership)
         engine = open_engine(settings.warehouse_url, [settings.home, settings.extracts])
         moment = (now or datetime.now(UTC)).replace(tzinfo=None, microsecond=0)
@@ -155,8 +151,31 @@ def opened(
             engine.create(tables.metadata, SCHEMAS, lambda connection: f"publication {run.pending(connection)}")
             belonging.note(run)
             yield run
+
+
+@contextmanager
+def alone(settings: Settings, wait: float = 0) -> Iterator[None]:
+    """Nobody else's run is in the state folder. Raises EngineError when one is for longer than `wait` seconds."""
+    settings.home.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(settings.home / LOCK, timeout=max(wait, _PROBING))
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise _in_progress(settings) from error
+    try:
+        yield
     finally:
         lock.release()
+
+
+def emptied(settings: Settings) -> None:
+    """The state folder without its state. Raises EngineError where a run is at work in it."""
+    with alone(settings):
+        for path in settings.home.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            elif path.name != LOCK:
+                path.unlink()
 
 
 @contextmanager
@@ -169,7 +188,7 @@ def reading(ownership: Ownership, settings: Settings, notice: Callable[[str], No
     """
     _something_ran(settings)
     engine = open_engine(settings.warehouse_url, [settings.home, settings.extracts], BRIEFLY)
-    lock = settings.home / "run.lock"
+    lock = settings.home / LOCK
     if lock.exists() and _held(lock):
         notice(f"a run is at work in this state folder; waiting up to {BRIEFLY:.0f} seconds for it to pause")
     run = Run(ownership, engine, Tables(ownership), settings, datetime.now(UTC).replace(tzinfo=None, microsecond=0))

@@ -7,6 +7,7 @@ import contextlib
 import re
 import shlex
 from collections.abc import Iterator
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -199,7 +200,8 @@ def test_the_past_is_what_was_published_then(clone: Path) -> None:
         days = con.execute("SELECT published_at FROM publication ORDER BY 1").fetchall()
         counts = []
         for (moment,) in days:
-            counts.append(len(con.execute(query.replace("2026-03-03", str(moment))).fetchall()))
+            day_after = str(moment.date() + timedelta(days=1))
+            counts.append(len(con.execute(query.replace("2026-03-04", day_after)).fetchall()))
         now = con.execute("SELECT count(*) FROM contact").fetchall()[0][0]
     assert counts[-1] == now
     assert len(set(counts)) > 1

@@ -70,9 +70,23 @@ EXIT_CODES: tuple[tuple[type[SorError], int], ...] = (
 )  # fmt: skip
 
 
+def _in_text(arguments: list[str]) -> None:
+    """Raises SettingsError for an argument that no database and no file can hold."""
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError as error:
+            shown = argument.encode(errors="backslashreplace").decode()
+            raise SettingsError(
+                Fault("argument-not-text", "", "an argument is not text in UTF-8", shown, "UTF-8", "write it in UTF-8")
+            ) from error
+
+
 def main(arguments: list[str] | None = None) -> Any:
     """Entry point: faults are printed whole, never as a traceback; with `--json` also as one document."""
+    given = sys.argv[1:] if arguments is None else arguments
     try:
+        _in_text(given)
         return app(args=arguments)
     except SorError as error:
         faults = error.faults
@@ -82,7 +96,7 @@ def main(arguments: list[str] | None = None) -> Any:
         todo = "see to the disk and its permissions, then run again: nothing half-done is published"
         faults = (Fault("disk", str(error.filename or ""), "a file cannot be read or written", str(error), "", todo),)
         code = UNAVAILABLE
-    paper = Paper(machine="--json" in (sys.argv if arguments is None else arguments))
+    paper = Paper(machine="--json" in given)
     paper.data({"faults": [asdict(fault) for fault in faults]})
     paper.faults(faults)
     sys.exit(code)

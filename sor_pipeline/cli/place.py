@@ -23,7 +23,8 @@ from sor_pipeline.settings import DEFAULT_DOCUMENT, Settings
 FAULTS, USAGE, BLOCKED, UNAVAILABLE = 1, 2, 3, 4
 
 Json = Annotated[bool, typer.Option("--json", help="print one JSON document instead of tables")]
-Limit = Annotated[int, typer.Option("--limit", min=1, help="rows at most")]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=1_000_000, help="rows at most")]
+Force = Annotated[bool, typer.Option("--force", help="overwrite a file that is there")]
 Reason = Annotated[str, typer.Option(help="why; it is kept with the decision")]
 By = Annotated[str | None, typer.Option(help="who decides; default: the user of this machine")]
 
@@ -61,6 +62,26 @@ def known(ownership: Ownership, entity: str | None, field: str | None) -> None:
     fields = {name for kind, spec in ownership.entities.items() if entity in (None, kind) for name in spec.fields}
     if field is not None and field not in fields:
         raise typer.BadParameter(f"no field {field}; there are: {', '.join(sorted(fields))}")
+
+
+def writable(output: Path | None, settings: Settings, force: bool) -> Path | None:
+    """The file that a command may write: new, or to be overwritten by --force, and never one of the state itself.
+
+    Raises typer.BadParameter.
+    """
+    if output is None:
+        return None
+    real, home = output.resolve(), settings.home.resolve()
+    if real.is_relative_to(home) and real.parent not in (home / "as-of", home / "reports"):
+        raise typer.BadParameter(f"{output} lies in the state folder {home}; name a file elsewhere with --output")
+    if output.is_dir():
+        raise typer.BadParameter(f"{output} is a folder; name a file with --output")
+    beside = next((one for one in real.parents if one.exists()), real.parent)
+    if not beside.is_dir():
+        raise typer.BadParameter(f"{output} cannot be there: {beside} is no folder; name another with --output")
+    if output.exists() and not force:
+        raise typer.BadParameter(f"{output} exists; name another with --output, or overwrite it with --force")
+    return output
 
 
 def signed(by: str | None) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from sor_pipeline.cli.place import Json, document
+from sor_pipeline.cli.place import Force, Json, document, writable
 from sor_pipeline.terminal.paper import Paper, near
 
 
@@ -17,6 +17,7 @@ def report(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="default: reports/scorecard.html in the state folder")
     ] = None,
+    force: Force = False,
     machine: Json = False,
 ) -> None:
     """Write the scorecard: one page that says which systems agree, where they do not, and who must act."""
@@ -25,7 +26,7 @@ def report(
 
     paper = Paper(machine=machine)
     with document(context) as (ownership, settings), reading(ownership, settings, paper.notice) as hands:
-        file = write(hands, output)
+        file = write(hands, writable(output, settings, force))
     paper.data({"written": str(file)})
     paper.say(f"Wrote {near(file.absolute())}: open it in any browser; it needs no network.")
 
@@ -36,6 +37,7 @@ def as_of(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="default: as-of/<date>.duckdb in the state folder")
     ] = None,
+    force: Force = False,
     machine: Json = False,
 ) -> None:
     """Put all entities as they were published then into a DuckDB file of their own."""
@@ -44,7 +46,7 @@ def as_of(
 
     paper = Paper(machine=machine)
     with document(context) as (ownership, settings), reading(ownership, settings, paper.notice) as hands:
-        past, file = write(hands, date, output)
+        past, file = write(hands, date, writable(output, settings, force))
         query = line(hands, next(iter(ownership.entities)), past.published_at)
     paper.data(
         {"publication": past.publication, "published_at": past.published_at, "written": str(file), "query": query}

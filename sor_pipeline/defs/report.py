@@ -31,8 +31,9 @@ def _scorecard() -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplace]
     ) -> dg.MaterializeResult[None]:
         with workplace.opened(context) as run:
-            file = write(run)
-            said = headline(answers(run))
+            found = answers(run)
+            file = write(run, found=found)
+        said = headline(found)
         lines = [f"- **{one['value']}** {one['what']} ({one['note']})" for one in said]
         return dg.MaterializeResult(
             metadata={

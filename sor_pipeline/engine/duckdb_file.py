@@ -63,6 +63,11 @@ def _failed(path: Path, error: BaseException) -> EngineError:
 def refused(path: Path, error: sa.exc.DBAPIError) -> EngineError:
     """The file cannot be opened."""
     reason = str(error.orig).splitlines()[0]
+    if "not a valid DuckDB database" in reason:
+        return EngineError(
+            Fault("warehouse-damaged", str(path), "the warehouse file is no database any more", reason,
+                  "a DuckDB file", "move the file away and restore a copy of it: ids and people's decisions are in it")
+        )  # fmt: skip
     return EngineError(
         Fault("warehouse-unavailable", str(path), "the warehouse file cannot be opened", reason,
               "a DuckDB file that nobody else has open", "wait for the other process, or close it")

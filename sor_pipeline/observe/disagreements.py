@@ -60,25 +60,6 @@ def each(tables: Tables, entity: str | None, field: str | None) -> Rows:
     )
 
 
-def recurring(tables: Tables) -> Rows:
-    """Grain: one cell on which the same record has disagreed more than once: a fight."""
-    conflict = tables.conflict
-    return (
-        sa.select(
-            conflict.c.entity,
-            conflict.c.entity_id,
-            conflict.c.field,
-            conflict.c.system,
-            conflict.c.source_key,
-            sa.func.count().label("times"),
-            sa.func.sum(sa.case((conflict.c.closed_in.is_(None), 1), else_=0)).label("open"),
-        )
-        .group_by(conflict.c.entity, conflict.c.entity_id, conflict.c.field, conflict.c.system, conflict.c.source_key)
-        .having(sa.func.count() > 1)
-        .order_by(sa.func.count().desc(), conflict.c.entity, conflict.c.entity_id, conflict.c.field)
-    )
-
-
 def corrections(tables: Tables, system: str | None) -> Rows:
     """Grain: one open correction."""
     correction = tables.correction
@@ -97,20 +78,4 @@ def corrections(tables: Tables, system: str | None) -> Rows:
         )
         .where(*wanted)
         .order_by(correction.c.system, correction.c.source, correction.c.source_key, correction.c.column)
-    )
-
-
-def corrections_by_state(tables: Tables) -> Rows:
-    """Grain: system, field and state of corrections, with their number."""
-    correction = tables.correction
-    return (
-        sa.select(
-            correction.c.system,
-            correction.c.entity,
-            correction.c.field,
-            correction.c.state,
-            sa.func.count().label("corrections"),
-        )
-        .group_by(correction.c.system, correction.c.entity, correction.c.field, correction.c.state)
-        .order_by(correction.c.system, correction.c.entity, correction.c.field, correction.c.state)
     )

@@ -48,7 +48,7 @@ def export(run: Run, folder: Path) -> Exported:
 
     Raises NeverPublished before the first publication; SettingsError where `folder` holds anything else.
     """
-    folder = folder.absolute()
+    folder = folder.resolve()
     _refuse_what_is_not_ours(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=_MAKING, dir=folder.parent) as beside:

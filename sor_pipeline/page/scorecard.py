@@ -31,12 +31,12 @@ PATIENCE = 2
 """A source is overdue after so many times its interval; as the expectation of freshness has it."""
 
 
-def write(run: Run, target: Path | None = None) -> Path:
-    """Write the scorecard, by default to `.sor/reports/scorecard.html`; returns where it is.
+def write(run: Run, target: Path | None = None, found: Answers | None = None) -> Path:
+    """Write the scorecard, by default to `.sor/reports/scorecard.html`; returns where it is. `found`: see `render`.
 
     Raises SettingsError where the extra `report` is not installed.
     """
-    page = render(run)
+    page = render(run, found)
     file = target or run.settings.reports / NAME
     file.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".scorecard-", dir=file.parent) as folder:
@@ -46,9 +46,9 @@ def write(run: Run, target: Path | None = None) -> Path:
     return file
 
 
-def render(run: Run) -> str:
-    """The whole page as text: the same state of the warehouse gives the same page."""
-    found = answers(run)
+def render(run: Run, found: Answers | None = None) -> str:
+    """The page as text: one state of the warehouse gives one page. `found`: what `answers(run)` gave, if asked."""
+    found = answers(run) if found is None else found
     here = Path(__file__).parent
     environment = Environment(
         loader=FileSystemLoader(here), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True

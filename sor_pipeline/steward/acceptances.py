@@ -27,11 +27,11 @@ def accept(run: Run, subject: str, by: str, reason: str, churning: Mapping[str, 
     Raises DecisionRefused for a subject that no guard can have named, and for a blank `by` or `reason`.
     """
     table = run.tables.acceptance
+    signed(by, reason)
     with run.engine.begin() as connection:
         if connection.execute(sa.select(table.c.subject).where(table.c.subject == subject)).fetchall():
             return False
         _nameable(run, connection, subject, churning)
-        signed(by, reason)
         connection.execute(sa.insert(table).values(subject=subject, by=by, reason=reason, at=run.now))
     return True
 

@@ -66,7 +66,7 @@ def entity_of(run: Run, connection: sa.Connection, record: Record) -> str:
         raise DecisionRefused(
             Fault("deleted-record", str(record), f"this record of {record.source} is deleted",
                   f"deleted {found[0][0]:%Y-%m-%d}", "a live record",
-                  "decide about a record that lives; a deleted one takes no part in matching")
+                  "name a record that lives; a deleted one takes no part in matching")
         )  # fmt: skip
     return entity
 

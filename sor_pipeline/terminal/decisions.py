@@ -13,7 +13,7 @@ from typing import Any
 from sor_pipeline.observe import decisions
 from sor_pipeline.observe.evidence import Seen, seen
 from sor_pipeline.run import Run
-from sor_pipeline.steward.decisions import Decision, Kind, decide, paired
+from sor_pipeline.steward.decisions import Decision, Kind, decide, paired, ruling
 from sor_pipeline.steward.decisions import withdraw as take_back
 from sor_pipeline.steward.records import Record, named
 from sor_pipeline.terminal.linkwords import counted
@@ -93,21 +93,16 @@ def say_withdrawn(run: Run, paper: Paper, number: int, by: str, reason: str) -> 
     """`sor withdraw`: done, and what holds now."""
     entry = take_back(run, number, by, reason)
     pair = entry.pair
-    rows = [
-        row
-        for row in read(run, decisions.ledger(run.tables, pair.entity, everything=False))
-        if (row["left_source"], row["left_key"]) == (pair.left.source, pair.left.key)
-        and (row["right_source"], row["right_key"]) == (pair.right.source, pair.right.key)
-    ]
-    force = rows[0] if rows else None
+    with run.engine.begin() as connection:
+        force = ruling(run, connection, pair)
     paper.data(
         {
             "decision": entry.number, "withdraws": number, "entity": pair.entity, "left": str(pair.left),
-            "right": str(pair.right), "by": by, "reason": reason, "now_in_force": force and force["decision"],
+            "right": str(pair.right), "by": by, "reason": reason, "now_in_force": force and force[0],
         }
     )  # fmt: skip
     now = (
-        f"decision {force['decision']} ({force['kind']}) rules again"
+        f"decision {force[0]} ({force[1].value}) rules again"
         if force
         else "the matching rules alone decide about these two again"
     )

@@ -14,7 +14,7 @@ from rich.markup import escape
 
 from sor_pipeline.demo.clock import midnight
 from sor_pipeline.demo.play import DOCUMENT, FIGHT, Demo
-from sor_pipeline.flow import Passage, opened, pass_through, reading
+from sor_pipeline.flow import Passage, emptied, opened, pass_through, reading
 from sor_pipeline.observe import disagreements, status
 from sor_pipeline.ownership.lint import load_checked
 from sor_pipeline.run import Run
@@ -29,11 +29,11 @@ FOLDER = "demo"
 def play(home: Path, paper: Paper, *, contacts: int, days: int, seed: int) -> list[Passage]:
     """Fill `home` with the demo company's extracts and state, afresh; the document lies beside the extracts."""
     folder = home / FOLDER
-    shutil.rmtree(home, ignore_errors=True)
-    folder.mkdir(parents=True)
     document = folder / "ownership.yaml"
-    shutil.copyfile(DOCUMENT, document)
     settings = Settings.read({}, ownership=document, home=home)
+    emptied(settings)
+    folder.mkdir()
+    shutil.copyfile(DOCUMENT, document)
     ownership = load_checked(document)
     company = Demo(folder, seed=seed, contacts=contacts, days=days)
     passages: list[Passage] = []

@@ -105,7 +105,6 @@ class Review:
     by: str
     waiting: list[Waiting]
     decided: list[tuple[int, int]] = field(default_factory=list)
-    undone: int = 0
 
     def walk(self) -> None:
         """Case after case until the last, or until the steward stops."""
@@ -172,7 +171,6 @@ class Review:
             self.paper.faults(error.faults)
             return None
         self.decided.pop()
-        self.undone += 1
         self.paper.say(f"[yellow]withdrawn[/yellow]: decision {number}")
         return position
 

@@ -43,7 +43,7 @@ def _model(tables: Tables, entity: str) -> dict[str, Any]:
     keys = [column.name for column in grain(history)]
     words = (
         f"One row per {spec.title or entity} and version: what was published of it, from when to when. "
-        f"{spec.description} The version in force on a day: valid_from <= day and (valid_to is null or valid_to > day)."
+        f"{spec.description} The version at an instant: valid_from <= t and (valid_to is null or valid_to > t)."
     )
     return {
         "name": f"dim_{entity}",
