@@ -55,6 +55,10 @@ class ExtractRefused(SorError):
     """One delivered extract cannot be landed; other sources go on."""
 
 
+class SchemaDrifted(SorError):
+    """A delivery has another shape than the one before, and its source says that this ends the run."""
+
+
 class SourceStopped(SorError):
     """A source is held back until a person accepts what it delivered (a snapshot that shrank)."""
 

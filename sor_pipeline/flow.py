@@ -9,40 +9,38 @@ Belongs here: the list, and one pass over it. Does not: any work of a step.
 
 from __future__ import annotations
 
-import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
-from pathlib import Path
-
-import sqlalchemy as sa
-from filelock import FileLock, Timeout
 
 from sor_pipeline.check.step import run as check
 from sor_pipeline.correct.step import run as correct
-from sor_pipeline.engine.open import open_engine
-from sor_pipeline.errors import EngineError, Fault, PublicationBlocked, SettingsError, SorError, Unbalanced
+from sor_pipeline.deliver.step import run as deliver
+from sor_pipeline.errors import (
+    EngineError,
+    Fault,
+    PublicationBlocked,
+    SchemaDrifted,
+    SorError,
+    Unbalanced,
+)
 from sor_pipeline.extract.step import run as extract
 from sor_pipeline.identify.step import run as identify
-from sor_pipeline.observe import belonging
 from sor_pipeline.observe.runs import finish, start
 from sor_pipeline.observe.step import run as observe
+from sor_pipeline.opening import BRIEFLY, LOCK, alone, emptied, opened, reading, served
 from sor_pipeline.ownership.document import Ownership
 from sor_pipeline.publish.step import run as publish
 from sor_pipeline.resolve.step import run as resolve
 from sor_pipeline.run import Outcome, Run
-from sor_pipeline.settings import Settings
 from sor_pipeline.stage.step import run as stage
-from sor_pipeline.tables import SCHEMAS, Tables
+from sor_pipeline.steward.step import run as steward
 
-BRIEFLY = 5.0
-"""Seconds that somebody who only looks waits for a run to let go of the warehouse."""
-LOCK = "run.lock"
-_PROBING = 0.3
-"""Who looks holds the lock for a moment, to see whether a run does: no reason to refuse one."""
+__all__ = [
+    "BRIEFLY", "LOCK", "STEPS", "Done", "Passage", "Per", "Step",
+    "alone", "emptied", "one_step", "opened", "pass_through", "reading", "served",
+]  # fmt: skip
 
 
 class Per(StrEnum):
@@ -64,12 +62,14 @@ class Step:
     writes: tuple[str, ...]
     promise: str
     run: Callable[[Run, str], Outcome]
+    always: bool = False
+    """Runs also after a publication that was blocked."""
 
     def scopes(self, ownership: Ownership) -> tuple[str, ...]:
-        """The names that the step runs for, in the document's order."""
+        """The names that the step runs for: the document's order, but each entity after those that it counts over."""
         names = {
             Per.source: tuple(ownership.sources),
-            Per.entity: tuple(ownership.entities),
+            Per.entity: ownership.in_order(),
             Per.system: tuple(s for s in ownership.systems if any(n.startswith(f"{s}.") for n in ownership.sources)),
             Per.all: ("",),
         }
@@ -91,6 +91,10 @@ STEPS: tuple[Step, ...] = (
          "all tables change in one atomic step or none does", publish),
     Step("correct", Per.system, ("staged", "canonical", "conformed"), ("outbound",),
          "what each system must change to agree, in its own words", correct),
+    Step("deliver", Per.system, ("outbound.correction", "steward"), ("outbound.attempt",),
+         "each correction reaches its tool at most once, and never over what is newer there", deliver),
+    Step("steward", Per.all, ("conformed", "audit", "landing", "outbound"), ("steward.case",),
+         "what no rule settles reaches a person in time", steward, always=True),
     Step("observe", Per.all, ("outbound",), ("conformed.correction",),
          "what became of corrections is read where the data is", observe),
 )  # fmt: skip
@@ -124,120 +128,12 @@ class Passage:
         return sum(one.outcome.counts.get(name, 0) for one in self.done if one.step == step)
 
 
-@contextmanager
-def opened(
-    ownership: Ownership,
-    settings: Settings,
-    now: datetime | None = None,
-    progress: Callable[[str], None] = lambda _: None,
-    wait: float = 0,
-    existing: bool = False,
-) -> Iterator[Run]:
-    """A run's hands: warehouse opened and brought to the document's shape; alone in its state folder.
-
-    Raises EngineError when another run holds the folder for longer than `wait` seconds, SettingsError
-    where the folder must be `existing` and nothing has run in it, or its state is another document's.
-    """
-    if existing:
-        _something_ran(settings)
-    with alone(settings, wait):
-        tables = Tables(ownership)
-        engine = open_engine(settings.warehouse_url, [settings.home, settings.extracts])
-        moment = (now or datetime.now(UTC)).replace(tzinfo=None, microsecond=0)
-        with engine.held():
-            run = Run(ownership, engine, tables, settings, moment, progress)
-            engine.create(belonging.tables_of(run), SCHEMAS)
-            belonging.refuse_another(run)
-            engine.create(tables.metadata, SCHEMAS, lambda connection: f"publication {run.pending(connection)}")
-            belonging.note(run)
-            yield run
-
-
-@contextmanager
-def alone(settings: Settings, wait: float = 0) -> Iterator[None]:
-    """Nobody else's run is in the state folder. Raises EngineError when one is for longer than `wait` seconds."""
-    settings.home.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(settings.home / LOCK, timeout=max(wait, _PROBING))
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise _in_progress(settings) from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def emptied(settings: Settings) -> None:
-    """The state folder without its state. Raises EngineError where a run is at work in it."""
-    with alone(settings):
-        for path in settings.home.iterdir():
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            elif path.name != LOCK:
-                path.unlink()
-
-
-@contextmanager
-def reading(ownership: Ownership, settings: Settings, notice: Callable[[str], None] = lambda _: None) -> Iterator[Run]:
-    """The same hands for looking only: takes no lock, creates nothing.
-
-    Where a run is at work, `notice` is told so at once and the run is waited for, briefly.
-    Raises SettingsError where nothing has run yet, or not with the document as it is now, or with another
-    one; EngineError where a run holds the warehouse for longer.
-    """
-    _something_ran(settings)
-    engine = open_engine(settings.warehouse_url, [settings.home, settings.extracts], BRIEFLY)
-    lock = settings.home / LOCK
-    if lock.exists() and _held(lock):
-        notice(f"a run is at work in this state folder; waiting up to {BRIEFLY:.0f} seconds for it to pause")
-    run = Run(ownership, engine, Tables(ownership), settings, datetime.now(UTC).replace(tzinfo=None, microsecond=0))
-    try:
-        belonging.refuse_another(run)
-        yield run
-    except sa.exc.ProgrammingError as error:  # a table or a column is not there
-        raise SettingsError(
-            Fault("document-changed", str(settings.ownership), "the document names what the warehouse has not got yet",
-                  "", "the document of the last run", "run `sor run` first")
-        ) from error  # fmt: skip
-    except EngineError as error:
-        if lock.exists() and _held(lock):
-            raise _in_progress(settings) from error
-        raise
-
-
-def _something_ran(settings: Settings) -> None:
-    if not settings.home.is_dir() or not any(settings.home.iterdir()):
-        raise SettingsError(
-            Fault("nothing-ran", str(settings.home), "there is no state here yet", "no warehouse",
-                  "the state folder of a run", "run `sor run` first, or name the folder with --home or SOR_HOME")
-        )  # fmt: skip
-
-
-def _held(lock: Path) -> bool:
-    """Whether a run holds the lock now."""
-    probe = FileLock(lock, timeout=0)
-    try:
-        probe.acquire()
-    except Timeout:
-        return True
-    probe.release()
-    return False
-
-
-def _in_progress(settings: Settings) -> EngineError:
-    return EngineError(
-        Fault("run-in-progress", str(settings.home), "another run is at work in this state folder",
-              "its run.lock is held", "one run at a time", "wait until it has ended")
-    )  # fmt: skip
-
-
 def one_step(run: Run, step: Step, scope: str) -> Done:
     """Run one step for one scope; what a source's own faults break stays with that source."""
     began = time.monotonic()
     try:
         outcome = step.run(run, scope)
-    except (PublicationBlocked, EngineError, Unbalanced):
+    except (PublicationBlocked, EngineError, Unbalanced, SchemaDrifted):
         raise
     except SorError as error:
         if step.per is not Per.source:
@@ -262,6 +158,7 @@ def pass_through(run: Run, steps: tuple[Step, ...] = STEPS) -> Passage:
     except PublicationBlocked as error:
         state, message = "blocked", str(error)
         done.append(Done("publish", "", Outcome({"published": 0}, error.faults), 0.0))
+        done += [one_step(run, step, scope) for step in steps if step.always for scope in step.scopes(run.ownership)]
     except BaseException as error:
         message = f"{type(error).__name__}: {error}" if isinstance(error, SorError) else type(error).__name__
         raise

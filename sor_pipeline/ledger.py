@@ -1,7 +1,7 @@
-"""The ledger of people's decisions, read: which of them are in force.
+"""The ledgers of people's words, read: which decisions and overrides are in force.
 
-Belongs here: the one select that says so, below the steps, because `steward` adds to the ledger, `identify`
-obeys it and `observe` tells it, and steps never import each other. Does not: what any of them makes of it.
+Belongs here: the selects that say so, below the steps, because `steward` adds to the ledgers, `identify` and
+`resolve` obey them and `observe` tells them, and steps never import each other. Does not: what any makes of it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,11 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from sor_pipeline.engine.base import Rows
+from sor_pipeline.ownership.entity import Field
 from sor_pipeline.tables import Tables
+
+DECISION = "decision"
+"""The rule of a cell that an override decides, and the cause of changes that it brings."""
 
 RECORDS = ("left_source", "left_key", "right_source", "right_key")
 """The columns that name two records of one entity."""
@@ -36,3 +40,19 @@ def in_force(tables: Tables) -> Rows:
     )  # fmt: skip
     named = [standing.c[name] for name in (*PAIR, *_SAID)]
     return sa.select(*named).where(standing.c.decision == standing.c.newest)
+
+
+def overrides_in_force(tables: Tables) -> Rows:
+    """Grain: one override that nothing has ended; columns as `steward.override`."""
+    ledger = tables.override
+    end = ledger.alias("ending")
+    return sa.select(ledger).where(ledger.c.kind == "set", ~sa.exists().where(end.c.ends == ledger.c.number))
+
+
+def reads_as(field: Field) -> str:
+    """How the field's values are written down; an override that was taken under another declaration rests."""
+    if field.type == "decimal":
+        return f"decimal of {field.scale}"
+    if field.type == "ref":
+        return f"ref to {field.to}"
+    return f"list of {field.of}" if field.type == "list" else field.type

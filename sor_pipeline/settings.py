@@ -4,8 +4,11 @@ Belongs here: every environment variable and every path below the state folder.
 Does not: anything that the ownership document can say.
 
 Variables: `SOR_OWNERSHIP` (document: file or folder), `SOR_HOME` (state folder, default
-`.sor`), `SOR_WAREHOUSE_URL` (default `duckdb:///<home>/warehouse.duckdb`), `SOR_EXTRACTS`
-(folder that `files:` globs start from; default: the folder of the document).
+`.sor`), `SOR_WAREHOUSE_URL` (default `duckdb:///<home>/warehouse.duckdb`; a server:
+`postgresql+psycopg://user:password@host:port/database`), `SOR_EXTRACTS`
+(folder that `files:` globs start from; default: the folder of the document), `SOR_PROCESSES`
+(in how many processes one Dagster run may extract and stage, where the warehouse allows it; default 1),
+`SOR_LANDING` (where landed files lie: a folder, or a URL that fsspec opens; default `<home>/landing`).
 """
 
 from __future__ import annotations
@@ -20,6 +23,8 @@ from sor_pipeline.errors import Fault, SettingsError
 
 DEFAULT_DOCUMENT = "ownership.yaml"
 DEFAULT_HOME = ".sor"
+WAREHOUSE = "SOR_WAREHOUSE_URL"
+MOST_PROCESSES = 64
 
 
 @dataclass(frozen=True)
@@ -30,10 +35,26 @@ class Settings:
     home: Path
     warehouse_url: str
     extracts: Path
+    processes: int = 1
+    landing_place: str = ""
 
     @property
     def landing(self) -> Path:
-        return self.home / "landing"
+        """The folder of landed files; where these lie in an object store, the local cache of it."""
+        if self.landing_url:
+            return self.home / "landing-cache"
+        return Path(self.landing_place.removeprefix("file://")) if self.landing_place else self.home / "landing"
+
+    @property
+    def landing_url(self) -> str | None:
+        """The object store with the landed files; None where they lie in a folder."""
+        place = self.landing_place
+        return place if "://" in place and not place.startswith("file://") else None
+
+    @property
+    def readable(self) -> tuple[Path, ...]:
+        """The folders whose files an engine may read."""
+        return self.home, self.extracts, self.landing
 
     @property
     def conformed(self) -> Path:
@@ -51,6 +72,11 @@ class Settings:
     @property
     def outbox(self) -> Path:
         return self.home / "outbox"
+
+    @property
+    def stopped(self) -> Path:
+        """A file per system to which nothing may be sent: seen at once by a run that is at work."""
+        return self.home / "stopped"
 
     @property
     def reports(self) -> Path:
@@ -73,9 +99,25 @@ class Settings:
         return cls(
             ownership=document,
             home=state,
-            warehouse_url=env.get("SOR_WAREHOUSE_URL") or f"duckdb:///{state / 'warehouse.duckdb'}",
+            warehouse_url=env.get(WAREHOUSE) or f"duckdb:///{state / 'warehouse.duckdb'}",
             extracts=Path(extracts or env.get("SOR_EXTRACTS") or beside).absolute(),
+            processes=_processes(env.get("SOR_PROCESSES") or "1"),
+            landing_place=_place(env.get("SOR_LANDING") or ""),
         )
+
+
+def _place(text: str) -> str:
+    """A folder as an absolute path; a URL as it is."""
+    return text if not text or "://" in text else str(Path(text).expanduser().absolute())
+
+
+def _processes(text: str) -> int:
+    if text.isascii() and text.isdigit() and 1 <= int(text) <= MOST_PROCESSES:
+        return int(text)
+    raise SettingsError(
+        Fault("processes-invalid", "SOR_PROCESSES", "is no number of processes", text,
+              f"a whole number from 1 to {MOST_PROCESSES}", "correct it, or leave it out: then it is 1")
+    )  # fmt: skip
 
 
 def expanded(text: str, environ: Mapping[str, str] | None = None) -> str:

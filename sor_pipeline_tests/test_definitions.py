@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,12 @@ from sor_pipeline import flow
 from sor_pipeline.check.suite import expectations
 from sor_pipeline.definitions import build_defs
 from sor_pipeline.defs import keys
+from sor_pipeline.defs.cases import HOLDS, IN_TIME, TOLD
 from sor_pipeline.defs.checks import check_name
 from sor_pipeline.defs.columns import canonical_lineage, rules_in_words
+from sor_pipeline.defs.deliveries import SENT, TAKEN, severity
 from sor_pipeline.defs.jobs import WHOLE_FLOW
+from sor_pipeline.defs.retention import FORGET, forget_before
 from sor_pipeline.defs.schedules import cron
 from sor_pipeline.defs.sources import ACCEPTED, BALANCED, CONTINUES
 from sor_pipeline.defs.workplace import NOW_TAG, Workplace, reported
@@ -36,7 +39,7 @@ DOCUMENT = """
 every: 6 hours
 systems:
   crm:  {title: The CRM, role: record, steward: revops@acme.example}
-  mail: {title: Mailer, role: engagement, steward: Marketing}
+  mail: {title: Mailer, role: engagement, steward: Marketing, target: {kind: files}}
 entities:
   contact:
     owner: crm
@@ -155,8 +158,7 @@ def specs_of(settings: Settings) -> dict[dg.AssetKey, dg.AssetSpec]:
 
 def test_every_step_of_the_flow_is_drawn_in_its_order(settings: Settings) -> None:
     specs = specs_of(settings)
-    groups = [keys.EXTRACT, keys.STAGE, keys.IDENTIFY, keys.RESOLVE, keys.PUBLISH, keys.CORRECT]
-    groups += [keys.OBSERVE, keys.REPORT]
+    groups = [*dict.fromkeys(keys.GROUPS[step.name] for step in flow.STEPS), keys.REPORT]
     assert groups == sorted(groups)
     assert {spec.group_name for spec in specs.values()} == set(groups)
     for spec in specs.values():
@@ -178,7 +180,7 @@ def test_one_asset_per_source_entity_and_accepting_system(settings: Settings) ->
         key(entity) for entity in ownership.entities for key in (keys.identity, keys.canonical, keys.conformed)
     }
     expected |= {keys.corrections("crm"), keys.corrections("mail"), keys.published_together(), keys.observed()}
-    expected |= {keys.SCORECARD}
+    expected |= {keys.deliveries("mail"), keys.cases(), keys.SCORECARD}
     assert set(specs_of(settings)) == expected
 
 
@@ -192,6 +194,8 @@ def test_every_expectation_is_an_asset_check(settings: Settings) -> None:
     }
     expected |= {(keys.landed(source), ACCEPTED) for source in ownership.sources}
     expected |= {(keys.staged(source), name) for source in ownership.sources for name in (BALANCED, CONTINUES)}
+    expected |= {(keys.deliveries("mail"), name) for name in (SENT, TAKEN)}
+    expected |= {(keys.cases(), name) for name in (IN_TIME, HOLDS, TOLD)}
     assert found == expected
 
 
@@ -212,8 +216,11 @@ def test_freshness_and_schedule_follow_every(settings: Settings) -> None:
     )
     assert specs[keys.landed("mail.members")].freshness_policy is None
     assert specs[keys.conformed("contact")].freshness_policy is not None
-    schedule = next(iter(build_defs(settings).get_repository_def().schedule_defs))
-    assert (schedule.cron_schedule, schedule.job_name) == ("0 */6 * * *", WHOLE_FLOW)
+    schedules = {one.job_name: one for one in build_defs(settings).get_repository_def().schedule_defs}
+    assert set(schedules) == {WHOLE_FLOW, FORGET}
+    assert all(one.default_status is dg.DefaultScheduleStatus.STOPPED for one in schedules.values())
+    schedule = schedules[WHOLE_FLOW]
+    assert schedule.cron_schedule == "0 */6 * * *"
     moment = datetime(2024, 1, 1, 6, tzinfo=UTC)
     data = schedule.evaluate_tick(dg.build_schedule_context(scheduled_execution_time=moment))
     assert len(data.run_requests or []) == 1
@@ -264,12 +271,31 @@ def test_the_system_job_holds_its_sources_and_all_that_follows(settings: Setting
     assert keys.staged("mail.members") in chosen
     assert keys.staged("crm.contacts") not in chosen
     assert {keys.conformed("account"), keys.conformed("contact"), keys.corrections("crm")} <= chosen
+    assert {keys.deliveries("mail"), keys.cases(), keys.observed()} <= chosen
 
 
 def test_every_op_is_in_the_pool_and_runs_in_process(settings: Settings) -> None:
     job = build_defs(settings).resolve_job_def(WHOLE_FLOW)
     assert {node.definition.pool for node in job.nodes if isinstance(node.definition, dg.OpDefinition)} == {keys.POOL}
     assert job.executor_def.name == "in_process"
+    asked = build_defs(replace(settings, processes=4)).resolve_job_def(WHOLE_FLOW)
+    assert asked.executor_def.name == "in_process", "a DuckDB file has one writer"
+
+
+def test_on_a_server_sources_are_worked_on_at_once_and_all_else_alone(settings: Settings) -> None:
+    served = replace(settings, warehouse_url="postgresql+psycopg://sor@localhost/sor")
+    one, several = (build_defs(replace(served, processes=n)).resolve_job_def(WHOLE_FLOW) for n in (1, 4))
+    assert (one.executor_def.name, several.executor_def.name) == ("in_process", "several_processes")
+    pools = {
+        node.definition.name: node.definition.pool
+        for node in several.nodes
+        if isinstance(node.definition, dg.OpDefinition)
+    }
+    assert {pool for name, pool in pools.items() if name.startswith(("extract__", "stage__"))} == {None}
+    kinds = set().union(*(spec.kinds for spec in specs_of(served).values()))
+    assert "postgres" in kinds
+    assert "duckdb" not in kinds
+    assert {pool for name, pool in pools.items() if not name.startswith(("extract__", "stage__"))} == {keys.POOL}
 
 
 def test_the_demo_document_loads() -> None:
@@ -300,11 +326,21 @@ class Story:
     results: dict[str, dg.ExecuteInProcessResult] = field(default_factory=dict)
     conformed: dict[str, dict[str, list[tuple[object, ...]]]] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
+    cases: dict[str, list[tuple[str, str, int | None]]] = field(default_factory=dict)
 
     def run(self, name: str, day: int) -> None:
         self.results[name] = run_job(self.settings, self.instance, now=NOW + timedelta(days=day))
         self.conformed[name] = rows(self.settings, "conformed")
         self.files[name] = self.settings.conformed.read_bytes()
+        with (
+            flow.reading(load_checked(self.settings.ownership), self.settings) as run,
+            run.engine.begin() as connection,
+        ):
+            case = run.tables.case
+            self.cases[name] = [
+                tuple(row)
+                for row in connection.execute(sa.select(case.c.kind, case.c.entity, case.c.closed_in)).fetchall()
+            ]  # type: ignore[misc]
 
     def tags(self, name: str) -> dict[str, str]:
         run = self.instance.get_run_by_id(self.results[name].run_id)
@@ -403,6 +439,46 @@ def test_a_blocked_publication_leaves_the_last_one_readable(story: Story) -> Non
     assert [event.step_key for event in failures] == ["identify_to_publish"]
     assert "Publication 1 stays readable" in str(failures[0].event_specific_data)
     assert {row[1] for row in story.conformed["healed"]["account"]} == {"Larch plc", "Birch AG"}
+
+
+def test_stewards_hear_of_a_blocked_publication(story: Story) -> None:
+    """The asset of cases is behind the op that failed, so Dagster skips it: its work is done by that op."""
+    kinds = [kind for kind, _, closed in story.cases["blocked"] if closed is None]
+    assert "blocked" in kinds
+    assert keys.cases() not in story.materialised("blocked")
+    assert keys.cases() in story.materialised("healed")
+    assert not [kind for kind, _, closed in story.cases["healed"] if kind == "blocked" and closed is None]
+
+
+def test_a_dry_run_is_told(story: Story) -> None:
+    said = story.materialised("first")[keys.deliveries("mail")].metadata
+    assert said["live"].value is False
+    assert said["dry_run"].value == said["planned"].value > 0
+    description = str(specs_of(story.settings)[keys.deliveries("mail")].description)
+    assert "a dry run" in description
+
+
+def test_only_what_needs_a_person_is_an_error() -> None:
+    cap, switch = Fault("delivery-over-cap", "mail", "too much"), Fault("delivery-stopped", "mail", "stopped")
+    assert severity(()) is dg.AssetCheckSeverity.WARN
+    assert severity((switch,)) is dg.AssetCheckSeverity.WARN
+    assert severity((switch, cap)) is dg.AssetCheckSeverity.ERROR
+
+
+def test_a_delivery_over_the_cap_fails_its_check_and_stops_nobody(tmp_path: Path, instance: dg.DagsterInstance) -> None:
+    (tmp_path / "ownership.yaml").write_text(
+        DOCUMENT.replace("{kind: files}", "{kind: files, live: true, max_rows: 0}")
+    )
+    settings = at_home(tmp_path, "home")
+    deliver_all(settings)
+    done = run_job(settings, instance)
+    assert done.success
+    failed = [one for one in done.get_asset_check_evaluations() if not one.passed]
+    assert (keys.deliveries("mail"), SENT, dg.AssetCheckSeverity.ERROR) in [
+        (one.asset_key, one.check_name, one.severity) for one in failed
+    ]
+    made = {event.asset_key for event in done.get_asset_materialization_events()}
+    assert {keys.cases(), keys.observed()} <= made
 
 
 def test_what_is_staged_alone_is_published_by_whatever_publishes_next(
@@ -504,6 +580,27 @@ def test_only_what_passes_by_itself_is_tried_again() -> None:
         assert error.faults[0].code in str(caught.value.description)
 
 
+def test_old_runs_are_forgotten_but_those_that_last_made_an_asset(tmp_path: Path) -> None:
+    @dg.asset
+    def made() -> None: ...
+
+    @dg.op
+    def work() -> None: ...
+
+    @dg.job
+    def other() -> None:
+        work()
+
+    with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
+        for _ in range(2):
+            other.execute_in_process(instance=instance)
+            dg.materialize([made], instance=instance)
+        assert forget_before(instance, datetime.now(UTC) - timedelta(days=1)) == 0
+        assert forget_before(instance, datetime.now(UTC) + timedelta(days=1)) == 3
+        assert instance.get_runs_count() == 1
+        assert instance.get_latest_materialization_event(made.key) is not None
+
+
 # --- what is imported --------------------------------------------------------------------------
 
 _FORBIDDING = """
@@ -544,7 +641,7 @@ with flow.opened(load(document), Settings.read({{}}, ownership=document, home=ho
     assert done.stdout.strip().endswith("published")
 
 
-def test_loading_the_definitions_does_not_import_great_expectations(settings: Settings) -> None:
+def test_loading_the_definitions_imports_nothing_heavy_and_no_other_extra(settings: Settings) -> None:
     done = in_python(
         f"""
 from pathlib import Path
@@ -554,5 +651,9 @@ from sor_pipeline.settings import Settings
 build_defs(Settings.read({{}}, ownership=Path({str(settings.ownership)!r}))).get_repository_def()
 """,
         "great_expectations",
+        "dagster_postgres",
+        "psycopg",
+        "httpx",
+        "apprise",
     )
     assert done.returncode == 0, done.stderr

@@ -315,7 +315,8 @@ def lead(demo: Demo, day: int) -> dict[str, str]:
     return next(row for row in rows if row["id"] == demo.fighter_key)
 
 
-def test_the_fight_and_its_end(tmp_path: Path) -> None:
+def test_the_fight(tmp_path: Path) -> None:
+    """Each import of the old list undoes the correction of the day before; on quiet days nobody imports."""
     demo = Demo(tmp_path, contacts=150)
     right = demo.company.people["email"][0]
     seen = []
@@ -323,11 +324,11 @@ def test_the_fight_and_its_end(tmp_path: Path) -> None:
         demo.write_day(day)
         row = lead(demo, day)
         seen.append(row["email"] == right)
-        if row["email"] != right and day < 3:
+        if row["email"] != right and day < 5:
             wish = ("marketo.leads", demo.fighter_key, "email", row["email"], right)
             assert demo.apply(corrections(wish)).taken == 1
-    assert seen == [False, False, False, True, True]
-    assert [lead(demo, day)["updatedAt"][:10] for day in (1, 2, 3)] == ["2026-02-28", "2026-03-01", "2026-03-02"]
+    assert seen == [False, True, False, True, False]
+    assert [lead(demo, day)["updatedAt"][:10] for day in (2, 3, 4, 5)] == [f"2026-03-0{day}" for day in (1, 2, 3, 4)]
 
 
 def test_corrections_are_compared_before_they_are_taken(tmp_path: Path) -> None:

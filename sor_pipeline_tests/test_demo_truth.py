@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import duckdb
@@ -9,7 +10,6 @@ import polars as pl
 import pytest
 import sqlalchemy as sa
 
-from sor_pipeline.demo.days import SYNC_OFF
 from sor_pipeline.demo.play import FIGHT, Demo
 from sor_pipeline.observe import disagreements, status
 from sor_pipeline.run import Run
@@ -105,7 +105,7 @@ def test_after_a_quiet_day_on_which_everybody_obeyed_nothing_is_left_to_correct(
     assert read(demo_run, disagreements.corrections(demo_run.tables, None)) == []
 
 
-def test_the_fight_is_seen_and_it_ends(demo_run: Run, demo_company: Demo) -> None:
+def test_the_fight_is_seen_and_the_breaker_ends_it(demo_run: Run, demo_company: Demo) -> None:
     conflict, correction = demo_run.tables.conflict, demo_run.tables.correction
     key = demo_company.fighter_key
     rounds = read(
@@ -115,14 +115,21 @@ def test_the_fight_is_seen_and_it_ends(demo_run: Run, demo_company: Demo) -> Non
         ),
     )
     assert rounds
-    assert all(row["closed_in"] is not None for row in rounds)
-    assert max(row["closed_in"] for row in rounds) > SYNC_OFF - 1
+    assert [row["closed_in"] for row in rounds].count(None) == 1  # nobody has decided yet
     last = todays_round(demo_run, demo_company, QUIET)
-    assert (last["they"], last["our_correction"]) == ("agree", "confirmed")
+    assert (last["they"], last["our_correction"], last["undone"], last["written"]) == ("disagree", "reverted", 2, False)
+    broken = read(demo_run, sa.select(demo_run.tables.broken))
+    assert [(row["source"], row["source_key"], row["reverts"]) for row in broken] == [(FIGHT[0], key, 2)]
+    history = json.loads(broken[0]["history"])
+    assert [one["state"] for one in history] == ["reverted", "reverted"]
+    assert {one["rule"] for one in history} == {"owner"}
+    case = demo_run.tables.case
+    cases = read(demo_run, sa.select(case.c.source_key, case.c.closed_in).where(case.c.kind == "broken"))
+    assert cases == [{"source_key": key, "closed_in": None}]
     states = read(
         demo_run, sa.select(correction.c.state).where(correction.c.source == FIGHT[0], correction.c.source_key == key)
     )
-    assert {row["state"] for row in states} <= {"confirmed", "superseded"}
+    assert {row["state"] for row in states} <= {"confirmed", "superseded", "reverted"}
 
 
 def test_the_grain_of_every_table_is_what_it_says(demo_run: Run) -> None:

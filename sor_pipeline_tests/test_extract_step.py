@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sor_pipeline import stores
 from sor_pipeline.extract import landing
 from sor_pipeline.extract.deliveries import Delivery, time_in
 from sor_pipeline.extract.readers import ROW, Chunk, rejects_of
@@ -194,12 +195,12 @@ def test_killed_anywhere_it_ends_in_the_same_tables(tmp_path: Path, monkeypatch:
         world.put("contacts-2024-01-05.csv", B + b"3\n")
         world.put("contacts-2024-01-06.csv", A)
     whole.land()
-    put = landing._put
+    put = stores._lasting
     with monkeypatch.context() as patch:
         if when == "register":
             patch.setattr(Registry, "register", _killed)
         else:
-            patch.setattr(landing, "_put", _killed if when == "rejects" else _killed_after(put))
+            patch.setattr(stores, "_lasting", _killed if when == "rejects" else _killed_after(put))
         patch.setattr(landing, "swept", lambda folder: None)  # a killed process does not clean up
         with pytest.raises(KeyboardInterrupt):
             killed.land()
@@ -257,7 +258,7 @@ def test_a_full_disk_is_not_the_deliverys_fault(world: World, monkeypatch: pytes
         raise OSError(28, "No space left on device")
 
     world.put("contacts.csv", A)
-    monkeypatch.setattr(landing, "_put", full)
+    monkeypatch.setattr(stores, "_lasting", full)
     with pytest.raises(OSError, match="No space"):
         world.land()
     assert list(world.landing.glob("*")) == []
@@ -306,12 +307,13 @@ def test_any_time_in_a_name(moment: datetime, spelling: str) -> None:
 
 
 def test_written_columns_keep_their_order(tmp_path: Path) -> None:
-    with landing.Writing(tmp_path) as writing:
+    with landing.Writing(stores.FolderStore(tmp_path)) as writing:
         for number, names in enumerate((("b", "a"), ("a", "c"), ("b",)), 1):
             row = {**{name: [f"{name}{number}"] for name in names}, ROW: pa.array([number])}
             writing.add(Chunk(pa.table(row), rejects_of([], [], [])))
         batch = landing.Batch.named(SOURCE, datetime(2024, 1, 1), "x", writing.content, writing)
-        writing.finish(batch)
-    table = pq.read_table(landing.batch_file(tmp_path, batch.batch))
+        batch = writing.finish(batch)
+    path = tmp_path / landing.batch_file(batch.batch)
+    table = pq.read_table(path)
     assert cells(table) == [["b1", "a1", None], [None, "a2", "c2"], ["b3", None, None]]
-    assert landing.facts_of(landing.batch_file(tmp_path, batch.batch)) == batch
+    assert landing.facts_of(path) == batch

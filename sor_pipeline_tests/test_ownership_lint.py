@@ -377,9 +377,57 @@ CASES: dict[str, tuple[str, list[tuple[str, str]]]] = {
         ],
     ),
     "owner accepts its own": ("accepts-own", [(ACCEPTS, "    accepts: [email, opted_in]  # here\n")]),
-    "reflected without accepts": (
+    "reflected without a column": (
         "reflect-not-accepted",
-        [(NAME, "      name: {type: name, reflect_in: [mail]}  # here\n")],
+        [
+            (NAME, "      name: {type: name, reflect_in: [mail]}  # here\n"),
+            (MAIL, "    fields: {email: address, name: {join: [a, b]}, opted_in: status}\n"),
+        ],
+    ),
+    "reflected and asked": (
+        "reflect-speaks",
+        [(NAME, "      name: {type: name, fallback: [mail], reflect_in: [mail]}  # here\n")],
+    ),
+    "two fields that swap columns": (
+        "written-in-circles",
+        [
+            (CRM, "    fields: {email: mail, name: full_name, opted_in: full_name}\n"),
+            (NAME, "      name: {type: text}\n"),
+            (OPTED, "      opted_in: {type: text, owner: mail}\n"),
+            (MAIL, "    fields: {email: address, name: status, opted_in: status}\n"),
+            (CRM_ACCEPTS, "    accepts: [opted_in]  # here\n"),
+            (ACCEPTS, "    accepts: [name]\n"),
+        ],
+    ),
+    "a column that says two things": (
+        "written-over",
+        [
+            (MAIL, "    fields: {email: address, name: address, opted_in: status}\n"),
+            (NAME, "      name: {type: text, fallback: [mail]}\n"),
+            (ACCEPTS, "    accepts: [email]  # here\n"),
+        ],
+    ),
+    "written where staleness is judged": (
+        "stale-written-back",
+        [
+            (NAME, "      name: {type: name, fallback: [mail], stale_after: 2 days}\n"),
+            (ACCEPTS, "    accepts: [name]  # here\n"),
+        ],
+    ),
+    "a choice that reads as nothing": (
+        "written-as-nothing",
+        [
+            (NAME, "      name: {type: choice, of: [a, Unknown], placeholders: [unknown]}\n"),
+            (ACCEPTS, "    accepts: [name]  # here\n"),
+        ],
+    ),
+    "codes that are one when read": (
+        "codes-do-not-return",
+        [
+            (NAME, "      name: {type: choice, of: [a, b]}\n"),
+            (MAIL, '    fields: {email: x, opted_in: y, name: {from: z, codes: {"A": a, "A ": b}}}\n'),
+            (ACCEPTS, "    accepts: [name]  # here\n"),
+        ],
     ),
 }
 
@@ -391,8 +439,10 @@ WARNINGS = {
     "never-matched",
     "repeated-name",
     "setting-without-effect",
+    "stale-written-back",
     "unmapped-field",
     "unused-system",
+    "written-over",
 }
 
 

@@ -17,7 +17,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sor_pipeline.cli import document, identity, look, marts, match, read, work
+from sor_pipeline.cli import access, deliver, document, identity, look, marts, match, read, simulate, stewarding, work
 from sor_pipeline.cli.place import BLOCKED, FAULTS, UNAVAILABLE, USAGE, Place
 from sor_pipeline.errors import EngineError, Fault, OwnershipError, PublicationBlocked, SettingsError, SorError
 from sor_pipeline.ownership.lint import UNREADABLE
@@ -37,8 +37,11 @@ GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
     "Who is who": (
         identity.review, identity.link, identity.unlink, identity.decisions, identity.withdraw, identity.why_linked,
     ),
+    "Deliver": (deliver.deliver, simulate.simulate),
+    "Stewards": (stewarding.cases, stewarding.case),
     "Read": (read.report, marts.marts, read.as_of, read.export),
-    "Look": (look.status, look.conflicts, look.why, look.corrections, document.version),
+    "Server": (access.grants,),
+    "Look": (look.status, look.conflicts, look.why, look.corrections, look.suggest, document.version),
 }  # fmt: skip
 """Commands as the help lists them."""
 
@@ -62,6 +65,8 @@ for panel, commands in GROUPS.items():
     for command in commands:
         app.command(rich_help_panel=panel)(command)
 app.add_typer(match.group, rich_help_panel="Who is who")
+app.add_typer(deliver.target, rich_help_panel="Deliver")
+app.add_typer(stewarding.override, rich_help_panel="Stewards")
 
 
 EXIT_CODES: tuple[tuple[type[SorError], int], ...] = (

@@ -20,24 +20,30 @@ from sor_pipeline.terminal.paper import Paper, near
 
 
 def init(
-    folder: Annotated[Path, typer.Argument(help="folder of extracts", exists=True, file_okay=False)],
+    folder: Annotated[Path | None, typer.Argument(help="folder of extracts", exists=True, file_okay=False)] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="where to write the draft")] = Path("ownership.yaml"),
     force: Annotated[bool, typer.Option("--force", help="overwrite a document that is there")] = False,
+    database: Annotated[
+        str, typer.Option("--from-database", metavar="URL", help="SQLAlchemy URL; `${NAME}` is from the environment")
+    ] = "",
+    schema: Annotated[str, typer.Option("--schema", help="of the database: its tables are the extracts")] = "",
     machine: Json = False,
 ) -> None:
-    """Draft an ownership document from a folder of extracts; every guess is commented."""
-    from sor_pipeline.terminal.scaffold import draft
+    """Draft an ownership document from a folder of extracts, or a schema of a database; every guess is commented."""
+    from sor_pipeline.terminal.scaffold import draft, draft_from_database
 
     paper = Paper(machine=machine)
     if output.exists() and not force:
         raise typer.BadParameter(f"{output} exists; name another with --output, or overwrite it with --force")
-    drafted = draft(folder)
+    if bool(folder) == bool(database):
+        raise typer.BadParameter("name a folder of extracts, or a database with --from-database")
+    drafted = draft_from_database(database, schema) if folder is None else draft(folder)
     output.write_text(drafted.text, encoding="utf-8")
     paper.data({"written": str(output), "notes": drafted.notes})
     for note in drafted.notes:
         paper.say(f"[yellow]{escape(note)}[/yellow]")
     where = "" if output == Path(DEFAULT_DOCUMENT) else f" --ownership {output}"
-    base = "" if output.absolute().parent == folder.absolute() else f" --extracts {folder}"
+    base = "" if folder is None or output.absolute().parent == folder.absolute() else f" --extracts {folder}"
     paper.say(f"Wrote {output}. Read every comment and mend it, then:")
     paper.say(f"  sor check{where}\n  sor run{where}{base}")
 

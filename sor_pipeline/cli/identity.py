@@ -18,10 +18,15 @@ Other = Annotated[str, typer.Argument(metavar="B", help="another record of the s
 
 
 @contextmanager
-def _deciding(context: typer.Context) -> Iterator[Run]:
+def deciding(context: typer.Context) -> Iterator[Run]:
+    """Hands for writing a person's word down."""
     from sor_pipeline.flow import BRIEFLY, opened
 
-    with document(context) as (ownership, settings), opened(ownership, settings, wait=BRIEFLY, existing=True) as hands:
+    notice = Paper().notice
+    with (
+        document(context) as (ownership, settings),
+        opened(ownership, settings, wait=BRIEFLY, existing=True, notice=notice) as hands,
+    ):
         yield hands
 
 
@@ -31,7 +36,7 @@ def link(context: typer.Context, one: One, other: Other, reason: Reason, by: By 
     from sor_pipeline.terminal.decisions import say_link
 
     who = signed(by)
-    with _deciding(context) as hands:
+    with deciding(context) as hands:
         say_link(hands, Paper(machine=machine), Kind.link, one, other, who, reason)
 
 
@@ -43,7 +48,7 @@ def unlink(
     from sor_pipeline.terminal.decisions import say_link
 
     who = signed(by)
-    with _deciding(context) as hands:
+    with deciding(context) as hands:
         say_link(hands, Paper(machine=machine), Kind.unlink, one, other, who, reason)
 
 
@@ -58,7 +63,7 @@ def withdraw(
     from sor_pipeline.terminal.decisions import say_withdrawn
 
     who = signed(by)
-    with _deciding(context) as hands:
+    with deciding(context) as hands:
         say_withdrawn(hands, Paper(machine=machine), number, who, reason)
 
 

@@ -72,3 +72,20 @@ def corrections(
         if system is not None and system not in ownership.systems:
             raise typer.BadParameter(f"{system} is not a system of the document: {', '.join(ownership.systems)}")
         show_corrections(hands, paper, system, limit)
+
+
+def suggest(
+    context: typer.Context,
+    entity: Annotated[str | None, typer.Option(help="only this entity")] = None,
+    field: Annotated[str | None, typer.Option(help="only this field")] = None,
+    limit: Limit = 5,
+    machine: Json = False,
+) -> None:
+    """Who should own the fields that are fought over most, with the evidence; writes nothing."""
+    from sor_pipeline.flow import reading
+    from sor_pipeline.terminal.suggesting import suggest as show
+
+    paper = Paper(machine=machine)
+    with document(context) as (ownership, settings), reading(ownership, settings, paper.notice) as hands:
+        known(ownership, entity, field)
+        show(hands, paper, entity, field, limit)

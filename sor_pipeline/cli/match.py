@@ -31,7 +31,7 @@ def train(context: typer.Context, entity: Entity = None, machine: Json = False) 
         names = _similar(ownership, entity)
         with (
             paper.progress() as progress,
-            opened(ownership, settings, progress=progress, wait=BRIEFLY, existing=True) as hands,
+            opened(ownership, settings, None, progress, BRIEFLY, existing=True, notice=paper.notice) as hands,
         ):
             trained = [learn(hands, name) for name in names]
     tell_trained(trained, paper)

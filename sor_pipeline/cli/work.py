@@ -25,7 +25,7 @@ def run(
     with (
         document(context) as (ownership, settings),
         paper.progress() as progress,
-        opened(ownership, settings, as_of, progress) as hands,
+        opened(ownership, settings, as_of, progress, notice=paper.notice) as hands,
     ):
         passage = pass_through(hands)
     paper.data(as_data(passage))
@@ -45,12 +45,12 @@ def accept(
     from sor_pipeline.flow import BRIEFLY, opened
     from sor_pipeline.terminal.acceptance import say_accepted
 
-    who = signed(by)
+    who, paper = signed(by), Paper(machine=machine)
     with (
         document(context) as (ownership, settings),
-        opened(ownership, settings, wait=BRIEFLY, existing=True) as hands,
+        opened(ownership, settings, wait=BRIEFLY, existing=True, notice=paper.notice) as hands,
     ):
-        say_accepted(hands, Paper(machine=machine), subject, who, reason)
+        say_accepted(hands, paper, subject, who, reason)
 
 
 def demo(
@@ -61,9 +61,11 @@ def demo(
     machine: Json = False,
 ) -> None:
     """Play the synthetic company: nine tools that disagree, day after day. Empties the state folder."""
+    from sor_pipeline.flow import served
     from sor_pipeline.terminal.demo import play
 
     settings: Settings = context.obj.settings()
     if settings.home.exists() and any(settings.home.iterdir()) and not (settings.home / "demo").is_dir():
         raise typer.BadParameter(f"{settings.home} holds the state of something else; name another folder with --home")
-    play(settings.home, Paper(machine=machine), contacts=contacts, days=days, seed=seed)
+    server = settings.warehouse_url if served(settings) else None
+    play(settings.home, Paper(machine=machine), contacts=contacts, days=days, seed=seed, warehouse=server)

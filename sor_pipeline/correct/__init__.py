@@ -4,7 +4,8 @@ Belongs here: the comparison of a target's claims with the published values, the
 representation of a value, the state of each correction, the files for the systems.
 Does not: writing into a system; deciding what is right (`resolve`).
 
-Reads: conformed.*, canonical.*, staged.<source> and staged.reject, identity.*, audit.held
-Writes: outbound.correction, outbound.state, outbound.wait; the files of the outbox
+Reads: conformed.*, canonical.*, staged.<source> and staged.reject, identity.*, audit.held, outbound.attempt,
+  steward.case
+Writes: outbound.correction, outbound.broken, outbound.state, outbound.wait; the files of the outbox
 Raises: nothing of its own
 """

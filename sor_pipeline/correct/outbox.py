@@ -22,6 +22,8 @@ COLUMNS = (
     "system", "source", "source_key", "column", "observed", "wanted", "field", "entity", "entity_id", "owner", "rule",
 )  # fmt: skip
 _UNFINISHED = ".part"
+_FORMULA = r"^([=+\-@\t\r])"
+"""How a cell begins that a spreadsheet would calculate."""
 
 
 def open_corrections(tables: Tables, source: str) -> Rows:
@@ -34,8 +36,11 @@ def open_corrections(tables: Tables, source: str) -> Rows:
     )
 
 
-def write(outbox: Path, source: str, publication: int, corrections: pa.Table) -> None:
-    """Both files, each put in place whole; a file that says the same already is not touched."""
+def write(outbox: Path, source: str, publication: int, corrections: pa.Table, safe: bool = False) -> None:
+    """Both files, each put in place whole; a file that says the same already is not touched.
+
+    `safe`: in the CSV an apostrophe stands before cells that a spreadsheet would take for a formula.
+    """
     folder = outbox / system_of(source)
     folder.mkdir(parents=True, exist_ok=True)
     for left_over in folder.glob(f".*-{source}.*{_UNFINISHED}"):
@@ -43,7 +48,8 @@ def write(outbox: Path, source: str, publication: int, corrections: pa.Table) ->
     frame = pl.DataFrame(corrections)
     name = f"{publication}-{source}"
     _put(folder / f"{name}.jsonl", frame.write_ndjson())
-    _put(folder / f"{name}.csv", frame.write_csv())
+    shown = frame.with_columns(pl.col(pl.String).str.replace(_FORMULA, "'${1}")) if safe else frame
+    _put(folder / f"{name}.csv", shown.write_csv())
 
 
 def _put(path: Path, text: str) -> None:

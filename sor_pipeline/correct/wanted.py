@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from sor_pipeline.correct.inverse import text_of
-from sor_pipeline.engine.base import Rows, Union
+from sor_pipeline.engine.base import Rows
 from sor_pipeline.ownership.document import system_of
 from sor_pipeline.ownership.entity import Field
 from sor_pipeline.ownership.fieldtypes import Stored
@@ -79,12 +79,12 @@ def cells(target: Target, among: sa.FromClause | None) -> Rows:
         .where(sa.or_(wide.c._open, *(wide.c[f"{name}__verdict"].in_(worth) for name in target.fields)))
         .subquery("cell_of")
     )
-    pending = _open(target).subquery("pending")
+    pending = open_cells(target).subquery("pending")
     same = sa.and_(pending.c.source_key == cell_of.c.source_key, pending.c.field == cell_of.c.field)
     return sa.select(cell_of).where(sa.or_(cell_of.c.verdict.in_(worth), sa.exists().where(same).correlate(cell_of)))
 
 
-def _open(target: Target) -> Rows:
+def open_cells(target: Target) -> Rows:
     """Grain: one open correction."""
     table = target.tables.correction
     return sa.select(table.c.source_key, table.c.field).where(table.c.source == target.source, table.c.state.in_(OPEN))
@@ -94,7 +94,7 @@ def _wide(target: Target, among: sa.FromClause | None) -> Rows:
     """Grain: one live, published record; per accepted field the `PARTS`."""
     tables, entity = target.tables, target.entity
     says, holds, published = tables.staged[target.source], tables.canonical[entity], tables.conformed[entity]
-    keys = _crosswalk(target).subquery("keys") if among is None else among
+    keys = crosswalk(target).subquery("keys") if among is None else among
     held, refused = _held(target).subquery("held"), _refused(target).subquery("refused")
     joined: sa.FromClause = (
         says.join(keys, keys.c.source_key == says.c._key)
@@ -111,12 +111,12 @@ def _wide(target: Target, among: sa.FromClause | None) -> Rows:
         shut = sa.func.coalesce(sa.or_(held.c[name], held.c._row), sa.false())
         trusted = sa.and_(sa.not_(shut), holds.c[name].is_not_distinct_from(published.c[name]))
         columns += _judged(target, name, says, holds, trusted, sa.func.coalesce(refused.c[name], sa.false()), reference)
-    opened = says.c._key.in_(sa.select(_open(target).subquery("opened").c.source_key))
+    opened = says.c._key.in_(sa.select(open_cells(target).subquery("opened").c.source_key))
     compared = sa.select(says.c._key.label("source_key"), keys.c.entity_id, opened.label("_open"), *columns)
     return compared.select_from(joined).where(says.c._deleted_at.is_(None))
 
 
-def _crosswalk(target: Target) -> Rows:
+def crosswalk(target: Target) -> Rows:
     """Grain: one published record of the target (source_key, entity_id)."""
     keys = target.tables.keys[target.entity]
     ident = keys.c[f"{target.entity}_id"]
@@ -159,12 +159,15 @@ def _judged(
 def _correctable(
     target: Target, name: str, system: sa.ColumnElement[str], rule: sa.ColumnElement[str]
 ) -> sa.ColumnElement[bool]:
-    """Somebody spoke (a null that nobody said is no word), and it was not the target; an owner is
-    never told what a fallback says in its place."""
+    """Somebody spoke (a null that nobody said is no word), and it was not the target; nobody is told what
+    stands in for its own word: not the owner, and no fallback that is asked before the one that spoke."""
     own = system_of(target.source)
     ruled = target.tables.ownership.rule_of(target.entity, name)
     owners = {ruled.owner, *(exception.owner for exception in ruled.exceptions)}
-    stands_in = rule.in_(("fallback", "stale_owner")) if own in owners else sa.false()
+    stands_in: sa.ColumnElement[bool] = rule.in_(("fallback", "stale_owner"))
+    if own not in owners:
+        asked_later = ruled.fallback[ruled.fallback.index(own) + 1 :] if own in ruled.fallback else ()
+        stands_in = sa.and_(stands_in, system.in_(asked_later)) if asked_later else sa.false()
     return sa.and_(rule.is_not(None), system.is_distinct_from(own), sa.not_(stands_in))
 
 
@@ -223,49 +226,4 @@ def _refused(target: Target) -> Rows:
         sa.select(table.c.batch, table.c.row, *flags)
         .where(table.c.source == target.source)
         .group_by(table.c.batch, table.c.row)
-    )
-
-
-def touched(target: Target, since: int) -> Rows:
-    """Grain: one record to compare (source_key, entity_id: null where it is not published).
-
-    It, its identity, its entity, or the keys of what that refers to changed after publication
-    `since`. Also what waits for the release of a value on hold, which leaves no mark on the record; and where
-    references are corrected what has an open correction: a record referred to may have gone.
-    """
-    tables, entity = target.tables, target.entity
-    staged, identity = tables.staged[target.source], tables.identity[entity]
-    canonical, change, keys = tables.canonical[entity], tables.change, _crosswalk(target).subquery("keys")
-    resolved = [
-        sa.select(canonical.c.entity_id).where(canonical.c._publication > since),
-        sa.select(change.c.entity_id).where(change.c.entity == entity, change.c.publication > since),
-    ]
-    for name, field in target.fields.items():
-        if field.to:
-            news = _keyed_anew(target, name, field.to, since)
-            resolved.append(sa.select(canonical.c.entity_id).where(canonical.c[name].in_(news)))
-    ids = sa.union_all(*resolved).subquery("resolved")
-    moved = sa.select(identity.c.source_key).where(identity.c.source == target.source, identity.c._publication > since)
-    found = [
-        sa.select(staged.c._key.label("source_key")).where(staged.c._publication > since),
-        moved,
-        sa.select(keys.c.source_key).where(keys.c.entity_id.in_(sa.select(ids.c.entity_id))),
-    ]
-    wait = tables.correction_wait
-    found.append(sa.select(wait.c.source_key).where(wait.c.source == target.source))
-    if any(field.to for field in target.fields.values()):
-        found.append(sa.select(_open(target).subquery("opened").c.source_key))
-    every = sa.union(*found).subquery("every")
-    joined = every.outerjoin(keys, keys.c.source_key == every.c.source_key)
-    return sa.select(every.c.source_key, keys.c.entity_id).select_from(joined)
-
-
-def _keyed_anew(target: Target, name: str, to: str, since: int) -> Union:
-    """Grain: one entity that a record joined, or of which the target's own record came, went or changed."""
-    identity, referred = target.tables.identity[to], target.tables.ownership.referred_source(target.source, name)
-    staged = target.tables.staged[str(referred)]
-    own = sa.and_(identity.c.source == referred, identity.c.source_key == staged.c._key)
-    return sa.union(
-        sa.select(identity.c.entity_id).where(identity.c._publication > since),
-        sa.select(identity.c.entity_id).join(staged, own).where(staged.c._publication > since),
     )

@@ -8,6 +8,7 @@ No `from __future__ import annotations` in this folder: Dagster reads the annota
     keys       names of assets, groups, owners        workplace     how an op gets to work
     columns    column schema and lineage              figures       numbers and samples for the UI
     sources    landed, staged                         publication   identity, canonical, conformed
-    corrections                                       checks        expectations as asset checks
+    corrections, deliveries, cases                    checks        expectations as asset checks
+    execution  processes and pools                    retention     old runs of Dagster
     jobs, schedules, sensors                          dagster.yaml  for the DAGSTER_HOME of one machine
 """

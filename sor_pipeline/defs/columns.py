@@ -132,7 +132,8 @@ def rules_in_words(ownership: Ownership, entity: str) -> str:
     lines = ["| field | type | decided by | sources |", "|---|---|---|---|"]
     for name, field in ownership.entities[entity].fields.items():
         rule = ownership.rule_of(entity, name)
-        said = f"owner **{rule.owner}**" if rule.owner else f"takes the **{rule.take}** of {', '.join(rule.among)}"
+        taken = field.summary.words if field.summary else f"**{rule.take}** of {', '.join(rule.among)}"
+        said = f"owner **{rule.owner}**" if rule.owner else f"takes the {taken}"
         said += "".join(f"; {one.owner} when `{one.when}` ({one.reason})" for one in rule.exceptions)
         said += f"; else {', '.join(rule.fallback)}" if rule.fallback else ""
         cells = (name, field.type, said, ", ".join(speaking(ownership, entity, name)))

@@ -30,7 +30,7 @@ def _corrections(ownership: Ownership, tables: Tables, system: str) -> dg.Assets
     @dg.asset(
         key=keys.corrections(system),
         deps=[keys.conformed(entity) for entity in dict.fromkeys(source.entity for source in accepting.values())],
-        group_name=keys.CORRECT,
+        group_name=keys.GROUPS["correct"],
         description=f"What {title} must change to agree, in its own columns and codes ({written}).",
         owners=keys.owners_of_system(ownership, system),
         kinds={system, "csv", "jsonl"},

@@ -86,6 +86,18 @@ def _plain(value: object) -> str | int | float | bool | None:
     return value if value is None or isinstance(value, (bool, int, float)) else str(value)[:200]
 
 
+def open_cases(connection: sa.Connection, tables: Tables) -> dg.MarkdownMetadataValue:
+    """Open cases by kind and steward, most first."""
+    case, number = tables.case, sa.func.count().label("number")
+    groups = (case.c.kind, case.c.entity, case.c.steward)
+    still = sa.select(*groups, number).where(case.c.closed_in.is_(None)).group_by(*groups)
+    found = connection.execute(still.order_by(number.desc(), *(sa.nulls_last(one) for one in groups))).fetchall()
+    lines = ["| kind | entity | steward | open |", "|---|---|---|---|"]
+    for row in found[:TOP_CONFLICTS]:
+        lines.append(f"| {row.kind} | {row.entity or ''} | {row.steward or 'nobody yet'} | {row.number} |")
+    return dg.MetadataValue.md("\n".join(lines) if found else "none")
+
+
 def conflicts(connection: sa.Connection, tables: Tables, entity: str) -> tuple[int, dg.MarkdownMetadataValue]:
     """Claims that disagree now: how many, and by field and pair of systems, most first."""
     conflict, number = tables.open_conflict, sa.func.count().label("number")

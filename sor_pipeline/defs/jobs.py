@@ -6,10 +6,13 @@ Belongs here: which assets a job holds. Does not: when it is started (`schedules
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition  # has no public name
 
+from sor_pipeline import flow
 from sor_pipeline.defs import keys
 from sor_pipeline.ownership.document import Ownership, system_of
 
 WHOLE_FLOW = "whole_flow"
+PUBLISHES = {"sor/publishes": "conformed"}
+"""Run tag of every job that publishes: `dagster.yaml` lets one of them run at a time."""
 
 
 def whole_flow() -> UnresolvedAssetJobDefinition:
@@ -17,7 +20,8 @@ def whole_flow() -> UnresolvedAssetJobDefinition:
     return dg.define_asset_job(
         WHOLE_FLOW,
         selection=dg.AssetSelection.all(),
-        description="Extract, stage, identify, resolve, check, publish, correct, observe, the marts: everything.",
+        description=f"{', '.join(step.name for step in flow.STEPS)}, the marts: everything.".capitalize(),
+        tags=PUBLISHES,
     )
 
 
@@ -34,12 +38,13 @@ def _system_flow(ownership: Ownership, system: str) -> UnresolvedAssetJobDefinit
     sources = _sources(ownership, system)
     follows = [key(entity) for entity in ownership.entities for key in (keys.identity, keys.canonical, keys.conformed)]
     follows += [keys.corrections(other) for other in keys.corrected_systems(ownership)]
-    follows += [keys.published_together(), keys.observed()]
+    follows += [keys.deliveries(other) for other in keys.delivered_systems(ownership)]
+    follows += [keys.published_together(), keys.cases(), keys.observed()]
     chosen = [key(source) for source in sources for key in (keys.landed, keys.staged)]
     title = ownership.systems[system].title or system
     return dg.define_asset_job(
         f"flow_of_{system}",
         selection=dg.AssetSelection.assets(*chosen, *follows),
         description=f"{title}: its extracts, and all that follows from them for every entity.",
-        tags={"sor/system": system},
+        tags={**PUBLISHES, "sor/system": system},
     )

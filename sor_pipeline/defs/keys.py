@@ -9,6 +9,7 @@ import re
 
 import dagster as dg
 
+from sor_pipeline import flow
 from sor_pipeline.ownership.document import Ownership, system_of
 from sor_pipeline.ownership.source import Source
 from sor_pipeline.tables import staged_name
@@ -18,15 +19,19 @@ POOL = "sor_warehouse"
 DBT_POOL = "sor_marts"
 """dbt does not touch the warehouse; one build of the marts at a time."""
 
-EXTRACT = "1_extract"
-STAGE = "2_stage"
-IDENTIFY = "3_identify"
-RESOLVE = "4_resolve_check"
-PUBLISH = "5_publish"
-CORRECT = "6_correct"
-OBSERVE = "7_observe"
-MARTS = "8_marts"
-REPORT = "8_report"
+
+def _groups() -> dict[str, str]:
+    """By step the group of its assets, numbered as the flow goes; `check` judges what `resolve` made: one group."""
+    names = [step.name for step in flow.STEPS if step.name != "check"]
+    words = {"resolve": "resolve_check"}
+    numbered = {name: f"{number}_{words.get(name, name)}" for number, name in enumerate(names, 1)}
+    return numbered | {"check": numbered["resolve"]}
+
+
+GROUPS = _groups()
+MARTS = "marts"
+REPORT = "report"
+"""What is made of the flow's last step; the names sort behind all numbers."""
 
 SCORECARD = dg.AssetKey(["reports", "scorecard"])
 
@@ -58,6 +63,14 @@ def corrections(system: str) -> dg.AssetKey:
     return dg.AssetKey(["outbound", f"{system}__corrections"])
 
 
+def deliveries(system: str) -> dg.AssetKey:
+    return dg.AssetKey(["outbound", f"{system}__deliveries"])
+
+
+def cases() -> dg.AssetKey:
+    return dg.AssetKey(["steward", "steward__cases"])
+
+
 def observed() -> dg.AssetKey:
     """The published account of corrections."""
     return dg.AssetKey(["conformed", "correction"])
@@ -76,6 +89,11 @@ def corrected_systems(ownership: Ownership) -> tuple[str, ...]:
     """Systems of which a source accepts corrections."""
     accepting = {system_of(name) for name, source in ownership.sources.items() if source.accepts}
     return tuple(system for system in ownership.systems if system in accepting)
+
+
+def delivered_systems(ownership: Ownership) -> tuple[str, ...]:
+    """Of these, the systems with a target."""
+    return tuple(system for system in corrected_systems(ownership) if ownership.systems[system].target)
 
 
 def owners_of_system(ownership: Ownership, system: str) -> list[str]:

@@ -17,11 +17,13 @@ def observation_asset(ownership: Ownership, tables: Tables) -> dg.AssetsDefiniti
     table = tables.published_correction
     upstream = [keys.conformed(entity) for entity in ownership.entities]
     upstream += [keys.corrections(system) for system in keys.corrected_systems(ownership)]
+    upstream += [keys.deliveries(system) for system in keys.delivered_systems(ownership)]
+    upstream.append(keys.cases())
 
     @dg.asset(
         key=keys.observed(),
         deps=upstream,
-        group_name=keys.OBSERVE,
+        group_name=keys.GROUPS["observe"],
         description=f"{table.comment} Brought up to date after each system was compared.",
         kinds={"duckdb", "table"},
         metadata={

@@ -9,7 +9,8 @@ clicked, everything that is staged goes through all four steps, for all entities
 only what changed.
 
 Write, audit, publish: canonical rows are written, their checks reported, and `conformed` is
-materialised only if the publication was not blocked. A blocked one fails the op.
+materialised only if the publication was not blocked. A blocked one fails the op, after the steps that are always
+done (stewards hear of it).
 """
 
 from collections.abc import Iterator
@@ -29,6 +30,8 @@ from sor_pipeline.run import Run
 from sor_pipeline.tables import Tables
 
 ONE_OP = tuple(STEPS[name] for name in ("identify", "resolve", "check", "publish"))
+ALWAYS = tuple(step for step in flow.STEPS if step.always)
+"""Done also where nothing is published: their own assets come behind it, and would be skipped."""
 PUBLICATION_TAG = "sor/publication"
 BLOCKED = "publication-blocked"
 
@@ -43,6 +46,9 @@ def publication_assets(ownership: Ownership, tables: Tables, every: timedelta | 
     def identify_to_publish(context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplace]) -> Yielded:
         with workplace.opened(context) as run:
             passage = flow.pass_through(run, ONE_OP)
+            if passage.state == "blocked":
+                for step in ALWAYS:
+                    flow.one_step(run, step, "")
             with run.engine.begin() as connection:
                 results: list[Any] = [_identified(run, connection, entity, passage) for entity in ownership.entities]
                 results += [
@@ -72,7 +78,7 @@ def _specs(ownership: Ownership, tables: Tables, entity: str, every: timedelta |
     yield dg.AssetSpec(
         keys.identity(entity),
         deps=[keys.staged(source) for source in ownership.sources_of(entity)],
-        group_name=keys.IDENTIFY,
+        group_name=keys.GROUPS["identify"],
         description=f"Which records are the same {title}, under ids that survive re-runs, merges and splits.",
         owners=owners,
         kinds={"duckdb"},
@@ -85,7 +91,7 @@ def _specs(ownership: Ownership, tables: Tables, entity: str, every: timedelta |
     yield dg.AssetSpec(
         keys.canonical(entity),
         deps=[keys.identity(entity), *(keys.identity(other) for other in referred)],
-        group_name=keys.RESOLVE,
+        group_name=keys.GROUPS["resolve"],
         description=f"One row per live {title}: every field has its owner's value, with its lineage. "
         "Checked before it is published.",
         owners=owners,
@@ -101,7 +107,7 @@ def _specs(ownership: Ownership, tables: Tables, entity: str, every: timedelta |
     yield dg.AssetSpec(
         keys.conformed(entity),
         deps=[keys.canonical(entity)],
-        group_name=keys.PUBLISH,
+        group_name=keys.GROUPS["publish"],
         description=f"{kind.description or f'One row per {title}.'} Published: read `conformed.{entity}`; "
         f"`{entity}_source` says who says so, `{entity}_key` every system's key, `{entity}_history` all versions.",
         owners=owners,
@@ -122,7 +128,7 @@ def _account_spec(ownership: Ownership, tables: Tables) -> dg.AssetSpec:
     return dg.AssetSpec(
         keys.published_together(),
         deps=[keys.canonical(entity) for entity in ownership.entities],
-        group_name=keys.PUBLISH,
+        group_name=keys.GROUPS["publish"],
         description=f"{table.comment} Published with it: `conflict` and `change`, and what is measured: `finding`, "
         "`claims`, `delivery`, `ownership`.",
         kinds={"duckdb", "table"},
@@ -173,7 +179,7 @@ def _published(run: Run, connection: sa.Connection, entity: str, passage: flow.P
             "dagster/row_count": figures.row_count(connection, table),
             "sample": figures.sample(connection, ownership, entity, table, shown),
             "dagster/column_lineage": columns.conformed_lineage(ownership, entity),
-            "dagster/uri": str(run.settings.conformed),
+            **({} if run.engine.served else {"dagster/uri": str(run.settings.conformed)}),
         },
     )
 

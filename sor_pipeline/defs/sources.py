@@ -33,19 +33,19 @@ def freshness(every: timedelta | None) -> dg.FreshnessPolicy | None:
     return dg.FreshnessPolicy.time_window(fail_window=every * 2, warn_window=every * 1.25) if every else None
 
 
-def source_assets(ownership: Ownership, tables: Tables) -> list[dg.AssetsDefinition]:
-    """`landed` of every source, then `staged` of every source."""
-    landing = [_landed(ownership, source) for source in ownership.sources]
-    return landing + [_staged(ownership, tables, source) for source in ownership.sources]
+def source_assets(ownership: Ownership, tables: Tables, pool: str | None = keys.POOL) -> list[dg.AssetsDefinition]:
+    """`landed` of every source, then `staged` of every source; no `pool`: as many at once as there are processes."""
+    landing = [_landed(ownership, source, pool) for source in ownership.sources]
+    return landing + [_staged(ownership, tables, source, pool) for source in ownership.sources]
 
 
-def _landed(ownership: Ownership, source: str) -> dg.AssetsDefinition:
+def _landed(ownership: Ownership, source: str, pool: str | None) -> dg.AssetsDefinition:
     spec, system, key = ownership.sources[source], system_of(source), keys.landed(source)
     title, way = keys.title_of_source(ownership, source), spec.extract
     delivered = ", ".join(f"`{glob}`" for glob in way.files) or (f"table `{way.table}`" if way.table else "a query")
     asset = dg.AssetSpec(
         key,
-        group_name=keys.EXTRACT,
+        group_name=keys.GROUPS["extract"],
         description=f"{title}, exactly as received from {delivered} ({way.mode}). {spec.description}".strip(),
         owners=keys.owners_of_system(ownership, system),
         kinds={system, keys.delivered_as(spec)},
@@ -55,9 +55,9 @@ def _landed(ownership: Ownership, source: str) -> dg.AssetsDefinition:
     )
     accepted = dg.AssetCheckSpec(ACCEPTED, asset=key, description="No delivery of the source is refused now.")
 
-    @dg.multi_asset(specs=[asset], check_specs=[accepted], name=f"extract__{staged_name(source)}", pool=keys.POOL)
+    @dg.multi_asset(specs=[asset], check_specs=[accepted], name=f"extract__{staged_name(source)}", pool=pool)
     def extract(context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplace]) -> Yielded:
-        with workplace.opened(context) as run:
+        with workplace.opened(context, source) as run:
             with run.engine.begin() as connection:
                 before = set(figures.batches(connection, run.tables, source))
             done = flow.one_step(run, STEPS["extract"], source)
@@ -92,13 +92,13 @@ def _landed(ownership: Ownership, source: str) -> dg.AssetsDefinition:
     return extract
 
 
-def _staged(ownership: Ownership, tables: Tables, source: str) -> dg.AssetsDefinition:
+def _staged(ownership: Ownership, tables: Tables, source: str, pool: str | None) -> dg.AssetsDefinition:
     spec, key = ownership.sources[source], keys.staged(source)
     title = keys.title_of_source(ownership, source)
     asset = dg.AssetSpec(
         key,
         deps=[keys.landed(source)],
-        group_name=keys.STAGE,
+        group_name=keys.GROUPS["stage"],
         description=f"Current records of {title}, mapped to the fields of {spec.entity}, "
         "typed and standardised. Every field also has its state (value, never, cleared, placeholder) and since when.",
         owners=keys.owners_of_system(ownership, system_of(source)),
@@ -117,10 +117,10 @@ def _staged(ownership: Ownership, tables: Tables, source: str) -> dg.AssetsDefin
         dg.AssetCheckSpec(CONTINUES, asset=key, description=nobody_waits),
     ]
 
-    @dg.multi_asset(specs=[asset], check_specs=checks, name=f"stage__{staged_name(source)}", pool=keys.POOL)
+    @dg.multi_asset(specs=[asset], check_specs=checks, name=f"stage__{staged_name(source)}", pool=pool)
     def stage(context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplace]) -> Yielded:
         try:
-            with workplace.opened(context) as run:
+            with workplace.opened(context, source) as run:
                 results = list(_stage(run, ownership, source))
         except dg.Failure as error:
             if isinstance(error.__cause__, Unbalanced):

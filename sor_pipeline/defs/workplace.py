@@ -38,14 +38,14 @@ class Workplace:
     wait: float = 900
 
     @contextmanager
-    def opened(self, context: dg.AssetExecutionContext) -> Iterator[Run]:
-        """The warehouse for one unit of work.
+    def opened(self, context: dg.AssetExecutionContext, part: str = "") -> Iterator[Run]:
+        """The warehouse for one unit of work; `part`: the one source that it is about, so that others may go on.
 
         Raises RetryRequested where the warehouse is held by somebody else, Failure (without retry)
         for every other SorError.
         """
         now, say = logical_time(context), context.log.info
-        with reported(), flow.opened(self.ownership, self.settings, now, say, self.wait) as run:
+        with reported(), flow.opened(self.ownership, self.settings, now, say, self.wait, part=part) as run:
             yield run
 
 

@@ -22,8 +22,13 @@ WRONG_HEADER = frozenset({("aircall.contacts", 3)})
 CUT_SHORT = frozenset({("bamboohr.employees", 4)})
 AGAIN = {("mailchimp.activity", 2): 3}
 """Whose file of which day comes once more, on which day, under another name."""
-SYNC_OFF = 4
-"""From this day on, marketing no longer re-imports its old list over the fighter's e-mail."""
+IMPORTS = 2
+"""Every so many days, from the third on, marketing imports its old list over the fighter's e-mail."""
+
+
+def imported_last(day: int, days: int) -> int:
+    """The last day up to `day` before whose extract the old list was imported; 0: none. On quiet days nobody does."""
+    return max((of for of in range(1 + IMPORTS, min(day, days) + 1, IMPORTS)), default=0)
 
 
 @dataclass(frozen=True)

@@ -148,9 +148,11 @@ class Demo:
     def _corrected(self, stream: Stream, shown: pl.DataFrame, day: int) -> pl.DataFrame:
         """`shown` with the corrections in force: those whose cell nobody in the tool has changed since."""
         told = self._told.filter((pl.col("source") == stream.source) & (pl.col("day") <= day))
-        fighting = stream.source == FIGHT[0] and day < events.SYNC_OFF
-        if fighting:
-            told = told.filter((pl.col("key") != self.fighter_key) | (pl.col("column") != FIGHT[1]))
+        imported = events.imported_last(day, self.days) if stream.source == FIGHT[0] else 0
+        fighting = imported == day
+        if imported:
+            fought = (pl.col("key") == self.fighter_key) & (pl.col("column") == FIGHT[1])
+            told = told.filter(~fought | (pl.col("day") > imported))
         stamps = (
             told.group_by("key").agg(day=pl.max("day"))
             if told.height

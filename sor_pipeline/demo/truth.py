@@ -19,6 +19,10 @@ import polars as pl
 from sor_pipeline.demo import days as events
 from sor_pipeline.demo.clock import midnight
 from sor_pipeline.demo.company import Company
+from sor_pipeline.demo.engaged import COUNTED, INTERACTIONS, engagement
+from sor_pipeline.demo.spoken import spoke as _spoke
+from sor_pipeline.demo.spoken import value as _value
+from sor_pipeline.demo.spoken import words as _words
 from sor_pipeline.demo.tools.all import STREAMS
 
 State = Callable[[str, int], pl.DataFrame]
@@ -63,11 +67,6 @@ REFERS_TO: dict[tuple[str, str], str] = {
     ("ticket", "requester"): "zendesk.users",
     ("ticket", "account"): "zendesk.organizations",
     ("product_usage", "account"): "hubspot.companies",
-}
-INTERACTIONS = {
-    "mailchimp.activity": "mailchimp.members",
-    "zendesk.comments": "zendesk.users",
-    "aircall.calls": "aircall.contacts",
 }
 ADDRESS = ("street", "city", "subdivision", "postal_code", "country")
 STALE_AFTER = timedelta(days=5 * 365)
@@ -146,21 +145,6 @@ def _about(source: str) -> pl.Expr:
     return pl.col("truth") + (order.index(source) * 10**10 if source in order else 0)
 
 
-def _words(rows: pl.DataFrame) -> pl.DataFrame:
-    """One row per true thing: the newest record, then the smallest key; a thing's older records repeat its blanks."""
-    ordered = rows.sort("changed", "key", descending=[True, False], nulls_last=True)
-    return ordered.unique("truth", keep="first", maintain_order=True).sort("truth")
-
-
-def _spoke(column: str) -> pl.Expr:
-    """A value or a clearing; neither blank nor placeholder."""
-    return (pl.col(column).is_not_null() & ~pl.col(column).str.starts_with("?")).fill_null(False)
-
-
-def _value(column: str) -> pl.Expr:
-    return pl.when(_spoke(column) & (pl.col(column) != "")).then(pl.col(column))
-
-
 def _side_by_side(seen: Mapping[str, pl.DataFrame], sources: tuple[str, ...]) -> pl.DataFrame:
     """The first source's words, beside them the others' as `<source>:<field>`."""
     first = _words(seen[sources[0]])
@@ -223,6 +207,10 @@ def _accounts(seen: Mapping[str, pl.DataFrame]) -> EntityTruth:
     owned |= {
         field: values[field].is_not_null() for field in ("headcount", "customer_since", "description", "known_as")
     }
+    rows = rows.join(engagement(seen), on="truth", how="left", maintain_order="left")
+    values |= {field: pl.col(field).cast(pl.String) for field in ("last_interaction_at", *COUNTED)}
+    values |= {field: values[field].fill_null(zero) for field, zero in COUNTED.items()}
+    owned |= {field: values[field].is_not_null() for field in ("last_interaction_at", *COUNTED)}
     return _answer("account", crm, rows, values, owned)
 
 

@@ -20,10 +20,14 @@ from sor_pipeline.ownership.matching import Compared, Linked, Same, Similar
 from sor_pipeline.ownership.rules import OwnershipException
 from sor_pipeline.ownership.schema import json_schema
 from sor_pipeline.ownership.source import Extract, Limits, Mapping, Source
+from sor_pipeline.ownership.target import RestTarget, SourceTarget, Target
 
 SECTIONS: tuple[tuple[type[Noun], str, str], ...] = (
     (Ownership, "The document", "The top level. In a folder of files each may hold a part; sections are put together."),
     (System, "A system", "Under `systems`, by name."),
+    (Target, "A target", "Under a system's `target`: where its corrections are delivered to."),
+    (RestTarget, "Requests of a target", "Under `rest` of a target of kind `rest`."),
+    (SourceTarget, "A source's target", "Under a source's `target`."),
     (Entity, "An entity", "Under `entities`, by name."),
     (Field, "A field", "Under an entity's `fields`, by name."),
     (Group, "A group", "Under an entity's `groups`, by name. Its fields say `group: <name>`."),

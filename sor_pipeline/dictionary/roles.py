@@ -11,6 +11,7 @@ from functools import cached_property
 
 from sor_pipeline.ownership.document import Ownership, Rule, system_of
 from sor_pipeline.ownership.source import Mapping
+from sor_pipeline.ownership.summary import Summary
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Roles:
     origins: dict[str, Mapping] = field(default_factory=dict)
     accepting: tuple[str, ...] = ()
     reflected: tuple[str, ...] = ()
+    summary: Summary | None = None
 
     @property
     def masters(self) -> tuple[str, ...]:
@@ -54,7 +56,7 @@ class Book:
     def _roles(self, entity: str, name: str, origins: dict[str, Mapping]) -> Roles:
         accepting = tuple(source for source in origins if name in self.ownership.sources[source].accepts)
         spec = self.ownership.entities[entity].fields[name]
-        return Roles(self.ownership.rule_of(entity, name), origins, accepting, spec.reflect_in)
+        return Roles(self.ownership.rule_of(entity, name), origins, accepting, spec.reflect_in, spec.summary)
 
     @cached_property
     def owned(self) -> dict[str, dict[str, list[str]]]:

@@ -107,6 +107,7 @@ def _delivery(extract: Extract) -> Html:
 
 
 def _only(conditions: Mapping[str, Sequence[str]]) -> Html:
-    return joined(
-        (Html(f"{code(column)} is {joined(map(code, texts), ' or ')}") for column, texts in conditions.items()), "; "
-    )
+    def told(texts: Sequence[str]) -> Html:
+        return Html("is not blank") if tuple(texts) == ("*",) else Html(f"is {joined(map(code, texts), ' or ')}")
+
+    return joined((Html(f"{code(column)} {told(texts)}") for column, texts in conditions.items()), "; ")

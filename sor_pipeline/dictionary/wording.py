@@ -84,6 +84,8 @@ def meaning_of_type(field: Field) -> Html:
 
 def by_whom(roles: Roles, up: str = UP) -> Html:
     """The rule in a few words, for a table: the owner, or how a value is taken."""
+    if roles.summary:
+        return text(roles.summary.words)
     if roles.rule.owner is None:
         return Html(f"takes {text(roles.rule.take)} of {systems(roles.rule.among, up)}")
     others = tuple(name for name in roles.masters if name != roles.rule.owner)
@@ -93,6 +95,8 @@ def by_whom(roles: Roles, up: str = UP) -> Html:
 def decides(ownership: Ownership, entity_name: str, field: Field, roles: Roles) -> Html:
     """Who decides, in the order in which the rules speak."""
     rule = roles.rule
+    if roles.summary:
+        return Html(f"No system says it: it is counted from rows that refer here, {text(roles.summary.words)}.")
     if rule.owner is None:
         taken = f"Nobody masters it: of the values in {systems(rule.among)}, {_TAKES[str(rule.take)]}."
         return Html(taken)

@@ -27,6 +27,8 @@ class Engine(Protocol):
     """A warehouse. Every method that takes a connection works inside that connection's transaction."""
 
     name: str
+    served: bool
+    """Whether a server holds it, for many at once and wherever they are; else a file in the state folder does."""
 
     def begin(self) -> AbstractContextManager[sa.Connection]:
         """One transaction: commits when the block ends, rolls back when it raises."""
@@ -34,6 +36,27 @@ class Engine(Protocol):
 
     def held(self) -> AbstractContextManager[None]:
         """Keep open what `begin` opens, for the many transactions of one run."""
+        ...
+
+    def alone(self, lease: sa.Table, who: str, wait: float, part: str = "") -> AbstractContextManager[None]:
+        """Nobody else's run works on the warehouse, and no transaction of this one counts once somebody else's does.
+
+        `lease` (columns lease, token, who, since) tells the others who holds it; `create` need not have made it.
+        With a `part` (the one source that the work is about) only work on that part, and on the whole, is kept out.
+        Raises EngineError (`run-in-progress`) where another run holds it for longer than `wait` seconds.
+        Engines whose files the state folder's own lock guards do nothing.
+        """
+        ...
+
+    def settling(self) -> AbstractContextManager[None]:
+        """Within `alone`: nobody else brings tables to shape meanwhile, who works on another part either.
+
+        Engines that have one writer at a time anyway do nothing.
+        """
+        ...
+
+    def clear(self, schemas: Sequence[str]) -> None:
+        """Drop these schemas with all that is in them. Engines whose file is deleted instead do nothing."""
         ...
 
     def create(

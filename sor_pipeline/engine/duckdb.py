@@ -22,9 +22,10 @@ import sqlalchemy as sa
 from packaging.version import Version
 from sqlalchemy.engine import Dialect
 
-from sor_pipeline.engine import duckdb_shape, quoting
+from sor_pipeline.engine import quoting, shape
 from sor_pipeline.engine.base import Rows, Stale, Union
 from sor_pipeline.engine.duckdb_file import BUILDING, born, refused, speaking
+from sor_pipeline.engine.duckdb_shape import DuckDBForm
 from sor_pipeline.engine.files import put_in_place
 from sor_pipeline.errors import EngineError, Fault
 
@@ -42,6 +43,7 @@ class DuckDBEngine:
     """The warehouse in one file; `readable` are the folders that it may touch besides its own."""
 
     name = "duckdb"
+    served = False
 
     def __init__(self, path: Path, readable: Sequence[Path] = (), wait: float = 60.0) -> None:
         if Version(duckdb.__version__) < Version(OLDEST):
@@ -65,6 +67,7 @@ class DuckDBEngine:
             connect_args={"config": {**_CONFIG, "preserve_insertion_order": "false", "max_vacuum_tasks": _NO_PACKING}},
         )
         self._dialect: Dialect = self._engine.dialect
+        self._form = DuckDBForm(self._dialect)
 
     @contextmanager
     def begin(self) -> Iterator[sa.Connection]:
@@ -84,6 +87,19 @@ class DuckDBEngine:
             yield
         finally:
             connection.close()
+
+    @contextmanager
+    def alone(self, lease: sa.Table, who: str, wait: float, part: str = "") -> Iterator[None]:  # noqa: ARG002
+        """The state folder's own lock does that: a file has one writer."""
+        yield
+
+    @contextmanager
+    def settling(self) -> Iterator[None]:
+        """A file has one writer."""
+        yield
+
+    def clear(self, schemas: Sequence[str]) -> None:
+        """The file goes with the state folder."""
 
     def pack(self, connection: sa.Connection) -> None:
         """From now on checkpoints merge row groups, until the file is closed."""
@@ -122,12 +138,10 @@ class DuckDBEngine:
         connection.commit()
         return connection
 
-    def create(
-        self, metadata: sa.MetaData, schemas: Sequence[str], moment: duckdb_shape.Moment = lambda _: "now"
-    ) -> None:
+    def create(self, metadata: sa.MetaData, schemas: Sequence[str], moment: shape.Moment = lambda _: "now") -> None:
         """Schemas, tables, columns as in `metadata`; a column whose type changed holds what reads as the new type."""
         with self.begin() as connection:
-            duckdb_shape.bring(connection, self._dialect, metadata, schemas, moment)
+            shape.bring(self._form, connection, metadata, schemas, moment)
 
     def scan_parquet(self, connection: sa.Connection, files: Sequence[Path]) -> sa.FromClause:  # noqa: ARG002 (others load first)
         """A relation over Parquet files, united by name, with `_landed_file`."""
@@ -186,7 +200,7 @@ class DuckDBEngine:
                 if stale is not None:
                     shutil.copyfile(target, fresh)
                 with connection.begin():
-                    whole = duckdb_shape.kept(connection, tables)
+                    whole = shape.kept(self._form, connection, tables)
                     connection.exec_driver_sql(quoting.attach(self._dialect, str(fresh), "fresh"))
                     if stale is None:
                         self._copy(connection, whole)

@@ -1,186 +1,50 @@
-"""Bringing the embedded engine's tables to the shape that the document has now.
+"""What the embedded engine's catalogue says of its tables.
 
-Belongs here: schemas, tables, columns; what a history keeps of a shape that it had before. Does not: rows.
-
-A table whose `info` has `keeps` (the columns by which one of its kind is known) loses nothing: a column that
-the document no longer has stays, a type that cannot read every value leaves the old column beside the new one
-(`<column>__was_<type>`), and the whole table stays when its entity goes. All of it is for reading only.
+Belongs here: asking it. Does not: what is to change (`shape`).
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 
-from sor_pipeline.engine import quoting
+from sor_pipeline.engine.shape import Catalogue, Kept, Present
 
-Moment: TypeAlias = Callable[[sa.Connection], str]
-"""What the comment of something that is kept calls the time since when: `publication 3`."""
 _SPELLED = {"TEXT": "VARCHAR", "TIMESTAMP WITHOUT TIME ZONE": "TIMESTAMP"}
-_CALLED = {"VARCHAR": "text", "BIGINT": "integer"}
-_KINDS: dict[str, type[sa.types.TypeEngine[Any]]] = {
-    "VARCHAR": sa.Text, "BIGINT": sa.BigInteger, "SMALLINT": sa.SmallInteger, "BOOLEAN": sa.Boolean,
-    "DATE": sa.Date, "TIMESTAMP": sa.DateTime, "DOUBLE": sa.Double,
-}  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Present:
-    """A column as the catalogue has it."""
+class DuckDBForm:
+    """The private file's tables have no comments but those that say what is kept."""
 
-    kind: str
-    comment: str | None
+    def __init__(self, dialect: Dialect) -> None:
+        self.dialect = dialect
 
+    def schemas(self, connection: sa.Connection) -> set[str]:  # noqa: ARG002 (making one anew costs nothing)
+        return set()
 
-Shape: TypeAlias = dict[str, Present]
-Catalogue: TypeAlias = dict[tuple[str | None, str], Shape]
+    def catalogue(self, connection: sa.Connection) -> Catalogue:
+        names = ("database_name", "schema_name", "table_name", "column_name", "data_type", "comment")
+        listed = sa.func.duckdb_columns().table_valued(*(sa.column(name, sa.Text) for name in names)).c
+        columns = (listed.schema_name, listed.table_name, listed.column_name, listed.data_type, listed.comment)
+        here = sa.select(*columns).where(listed.database_name == sa.func.current_database())
+        found: Catalogue = {}
+        for schema, table, column, kind, comment in connection.execute(here).fetchall():
+            found.setdefault((schema, table), {})[column] = Present(kind, comment)
+        return found
 
+    def kept(self, connection: sa.Connection) -> Kept:
+        names = ("database_name", "schema_name", "table_name", "comment")
+        listed = sa.func.duckdb_tables().table_valued(*(sa.column(name, sa.Text) for name in names)).c
+        here = sa.select(listed.schema_name, listed.table_name, listed.comment)
+        rows = connection.execute(here.where(listed.database_name == sa.func.current_database())).fetchall()
+        return {(schema, table): comment for schema, table, comment in rows}
 
-def bring(
-    connection: sa.Connection, dialect: Dialect, metadata: sa.MetaData, schemas: Sequence[str], moment: Moment
-) -> None:
-    """Schemas, tables, columns as in `metadata`."""
-    for schema in schemas:
-        connection.execute(sa.schema.CreateSchema(schema, if_not_exists=True))
-    present, told = _catalogue(connection), _comments(connection)
-    for table in metadata.sorted_tables:
-        if told.get((table.schema, table.name)):  # it was kept without being in the document, and is in it again
-            connection.exec_driver_sql(
-                quoting.comment(dialect, sa.Table(table.name, sa.MetaData(), schema=table.schema))
-            )
-        shape = present.get((table.schema, table.name))
-        if shape is None:
-            connection.execute(sa.schema.CreateTable(table))
-        elif table.info.get("keeps"):
-            _alter_keeping(connection, dialect, table, shape, moment)
-        else:
-            _alter(connection, dialect, table, shape)
-    for orphan in _orphans(metadata.sorted_tables, present):
-        if not told.get((orphan.schema, orphan.name)):
-            orphan.comment = f"no longer in the document since {moment(connection)}"
-            connection.exec_driver_sql(quoting.comment(dialect, orphan))
+    def kind(self, column: sa.Column[Any]) -> str:
+        """The type as DuckDB's catalogue spells it."""
+        spelled = column.type.compile(self.dialect).upper().replace(", ", ",").replace("NUMERIC", "DECIMAL")
+        return _SPELLED.get(spelled, spelled)
 
-
-def kept(connection: sa.Connection, tables: Sequence[sa.Table]) -> list[sa.Table]:
-    """The tables, with all that they keep; then those that are kept without being in the document."""
-    present, told = _catalogue(connection), _comments(connection)
-    whole = [_with(table, present[table.schema, table.name]) if table.info.get("keeps") else table for table in tables]
-    for orphan in _orphans(tables, present):
-        orphan.comment = told.get((orphan.schema, orphan.name))
-        whole.append(orphan)
-    return whole
-
-
-def _catalogue(connection: sa.Connection) -> Catalogue:
-    names = ("database_name", "schema_name", "table_name", "column_name", "data_type", "comment")
-    listed = sa.func.duckdb_columns().table_valued(*(sa.column(name, sa.Text) for name in names)).c
-    columns = (listed.schema_name, listed.table_name, listed.column_name, listed.data_type, listed.comment)
-    here = sa.select(*columns).where(listed.database_name == sa.func.current_database())
-    found: Catalogue = {}
-    for schema, table, column, kind, comment in connection.execute(here).fetchall():
-        found.setdefault((schema, table), {})[column] = Present(kind, comment)
-    return found
-
-
-def _comments(connection: sa.Connection) -> dict[tuple[str | None, str], str | None]:
-    names = ("database_name", "schema_name", "table_name", "comment")
-    listed = sa.func.duckdb_tables().table_valued(*(sa.column(name, sa.Text) for name in names)).c
-    here = sa.select(listed.schema_name, listed.table_name, listed.comment)
-    rows = connection.execute(here.where(listed.database_name == sa.func.current_database())).fetchall()
-    return {(schema, table): comment for schema, table, comment in rows}
-
-
-def _orphans(tables: Sequence[sa.Table], present: Catalogue) -> list[sa.Table]:
-    """Tables of the kind of one that keeps, which the document no longer has."""
-    known = {(table.schema, table.name) for table in tables}
-    kinds = {(table.schema, table.info["keeps"]) for table in tables if table.info.get("keeps")}
-    return [
-        _with(sa.Table(name, sa.MetaData(), schema=schema), shape)
-        for (schema, name), shape in sorted(present.items(), key=lambda item: str(item[0]))
-        if (schema, name) not in known and any(schema == of and set(frame) <= set(shape) for of, frame in kinds)
-    ]
-
-
-def _with(table: sa.Table, shape: Shape) -> sa.Table:
-    """A copy of the table that has all columns of `shape`, those that it lacks last."""
-    whole = table.to_metadata(sa.MetaData())
-    for name, column in shape.items():
-        if name not in table.columns:
-            whole.append_column(sa.Column(name, _type(column.kind), comment=column.comment))
-    return whole
-
-
-def _type(kind: str) -> sa.types.TypeEngine[Any]:
-    exact = re.fullmatch(r"DECIMAL\((\d+),(\d+)\)", kind)
-    return sa.Numeric(int(exact[1]), int(exact[2])) if exact else _KINDS[kind]()
-
-
-def _kind(dialect: Dialect, column: sa.Column[Any]) -> str:
-    """The type as DuckDB's catalogue spells it."""
-    spelled = column.type.compile(dialect).upper().replace(", ", ",").replace("NUMERIC", "DECIMAL")
-    return _SPELLED.get(spelled, spelled)
-
-
-def _alter(connection: sa.Connection, dialect: Dialect, table: sa.Table, shape: Shape) -> None:
-    """Bring a table of an older document to the shape of this one."""
-    for column in table.columns:
-        if column.name not in shape:
-            connection.exec_driver_sql(quoting.add_column(dialect, table, column))
-        elif shape[column.name].kind != _kind(dialect, column):
-            connection.exec_driver_sql(quoting.alter_column(dialect, table, column))
-    for name in shape.keys() - set(table.columns.keys()):
-        connection.exec_driver_sql(quoting.drop_column(dialect, table, name))
-
-
-def _alter_keeping(connection: sa.Connection, dialect: Dialect, table: sa.Table, shape: Shape, moment: Moment) -> None:
-    """The same, but no value goes: columns stay, and what the new type cannot hold moves to a column beside."""
-    for column in table.columns:
-        before = shape.get(column.name)
-        if before is None:
-            connection.exec_driver_sql(quoting.add_column(dialect, table, column))
-            continue
-        if before.kind != _kind(dialect, column):
-            _retype(connection, dialect, table, column, shape, moment)
-        if before.comment:
-            connection.exec_driver_sql(quoting.comment(dialect, table, _column(table, column.name, before.kind)))
-    for name, before in shape.items():
-        if name not in table.columns and not before.comment:
-            gone = _column(table, name, before.kind, f"no longer in the document since {moment(connection)}")
-            connection.exec_driver_sql(quoting.comment(dialect, table, gone))
-
-
-def _retype(
-    connection: sa.Connection, dialect: Dialect, table: sa.Table, column: sa.Column[Any], shape: Shape, moment: Moment
-) -> None:
-    """Give a column its new type; values that it had when it last was of that type come back."""
-    before, now = shape[column.name].kind, _kind(dialect, column)
-    old = _column(table, column.name, before)
-    value = sa.column(column.name, old.type)
-    read = sa.try_cast(value, column.type)
-    lost = sa.select(sa.func.count()).select_from(table).where(sa.try_cast(read, old.type).is_distinct_from(value))
-    if connection.execute(lost).scalar_one():
-        comment = f"{column.name} as it was published before {moment(connection)} changed its type"
-        beside = _column(table, _beside(column.name, before), before, comment)
-        if beside.name not in shape:
-            connection.exec_driver_sql(quoting.add_column(dialect, table, beside))
-            connection.exec_driver_sql(quoting.comment(dialect, table, beside))
-        connection.exec_driver_sql(quoting.alter_column(dialect, table, beside, beside.name, column.name))
-    earlier = [_beside(column.name, now)] if _beside(column.name, now) in shape else []
-    connection.exec_driver_sql(quoting.alter_column(dialect, table, column, *earlier, column.name))
-
-
-def _beside(name: str, kind: str) -> str:
-    called = _CALLED.get(kind, re.sub(r"\W+", "_", kind.lower()).strip("_"))
-    return f"{name}__was_{called}"
-
-
-def _column(table: sa.Table, name: str, kind: str, comment: str | None = None) -> sa.Column[Any]:
-    """A column that the table has, or had, with that type."""
-    column: sa.Column[Any] = sa.Column(name, _type(kind), comment=comment)
-    sa.Table(table.name, sa.MetaData(), column, schema=table.schema)
-    return column
+    def retyping(self, connection: sa.Connection) -> None:
+        """TRY_CAST is its own."""

@@ -26,7 +26,22 @@ def open_engine(url: str, readable: Sequence[Path] = (), wait: float = WAIT_SECO
         from sor_pipeline.engine.duckdb import DuckDBEngine
 
         return DuckDBEngine(Path(str(sa.make_url(url).database)), readable, wait)
+    if scheme in ("postgresql", "postgres"):
+        return _postgres(url)
     raise SettingsError(
-        Fault("unknown-warehouse", "SOR_WAREHOUSE_URL", "no engine for this warehouse", scheme, "duckdb:///path/to/warehouse.duckdb",
-              "correct the URL")
+        Fault("unknown-warehouse", "SOR_WAREHOUSE_URL", "no engine for this warehouse", scheme,
+              "duckdb:///path/to/warehouse.duckdb or postgresql+psycopg://user@host/database", "correct the URL")
     )  # fmt: skip
+
+
+def _postgres(url: str) -> Engine:
+    try:
+        import psycopg  # noqa: F401
+    except ImportError as error:
+        raise SettingsError(
+            Fault("extra-missing", "SOR_WAREHOUSE_URL", "a warehouse on PostgreSQL needs psycopg", "not installed",
+                  "psycopg 3", "install sor-pipeline[postgres]")
+        ) from error  # fmt: skip
+    from sor_pipeline.engine.postgres import PostgresEngine
+
+    return PostgresEngine(url)

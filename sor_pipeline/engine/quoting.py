@@ -10,8 +10,9 @@ from sqlalchemy.engine import Dialect
 
 
 def name(dialect: Dialect, *parts: str) -> str:
-    """A dotted name, every part quoted."""
-    return ".".join(dialect.identifier_preparer.quote_identifier(part) for part in parts)
+    """A dotted name, every part quoted, for a statement that is told as it stands: a per cent sign is one."""
+    quoted = ".".join(dialect.identifier_preparer.quote_identifier(part) for part in parts)
+    return quoted.replace("%%", "%") if dialect.paramstyle in ("format", "pyformat") else quoted
 
 
 def of(dialect: Dialect, table: sa.Table) -> str:
@@ -51,7 +52,8 @@ def alter_column(dialect: Dialect, table: sa.Table, column: sa.Column[object], *
     Its values come from itself, or from the first of the columns `instead` that has one.
     """
     kind, named = column.type.compile(dialect), name(dialect, column.name)
-    values = ", ".join(f"TRY_CAST({name(dialect, other)} AS {kind})" for other in instead or (column.name,))
+    read = (sa.try_cast(sa.column(other), column.type) for other in instead or (column.name,))
+    values = ", ".join(str(one.compile(dialect=dialect)) for one in read)
     return f"ALTER TABLE {of(dialect, table)} ALTER COLUMN {named} TYPE {kind} USING COALESCE({values})"
 
 

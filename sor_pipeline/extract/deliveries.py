@@ -47,7 +47,11 @@ class Promise:
 
 @dataclass(frozen=True)
 class Delivery:
-    """One thing to land. `path` is None for a database; `dated`: `as_of` is the sender's word, not a file's age."""
+    """One thing to land. `path` is None for a database; `dated`: `as_of` is the sender's word, not a file's age.
+
+    For a database: `since`, the place up to which a cursor had read (`positions`; '' for the beginning), and
+    `order`, the columns that its rows are sorted by.
+    """
 
     name: str
     as_of: datetime
@@ -56,6 +60,8 @@ class Delivery:
     size: int | None = None
     modified_ns: int | None = None
     promise: Promise = Promise()
+    since: str = ""
+    order: tuple[str, ...] = ()
 
     @property
     def file(self) -> Path:

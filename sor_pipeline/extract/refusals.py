@@ -220,8 +220,30 @@ def bad_manifest(where: str, why: str) -> ExtractRefused:
     )
 
 
-def query_failed(where: str, why: str) -> ExtractRefused:
+def query_failed(where: str, why: str, todo: str = "") -> ExtractRefused:
     """`why` must not hold parameters or the URL: either may be secret."""
-    return refused(
-        "query-failed", where, "the database does not answer", why, "rows", "correct `url`, `table` or `query`"
-    )
+    todo = todo or "correct `url`, `table` or `query`"
+    return refused("query-failed", where, "the database does not answer", why, "rows", todo)
+
+
+def unreachable(where: str, why: str) -> ExtractRefused:
+    todo = "see that it runs and can be reached from here, and that `url` is right; it is tried again in the next run"
+    what = "the database cannot be reached, or the connection was lost"
+    return refused("database-unreachable", where, what, why, "a connection that lasts", todo)
+
+
+def missing_cursor(where: str, name: str, header: Sequence[str]) -> ExtractRefused:
+    shown = ", ".join(header[:30]) + (", …" if len(header) > 30 else "")
+    return refused("missing-cursor", where, "the cursor's column is missing", shown, name, "correct `cursor`")
+
+
+def unusable_cursor(where: str, name: str, why: str) -> ExtractRefused:
+    """`why` must not hold a value."""
+    expected = "a time, a date, a number or a text, and an `overlap` that can be taken from it"
+    todo = "name another column in `cursor`, or correct `overlap`"
+    return refused("unusable-cursor", where, f"`{name}` cannot be a cursor", why, expected, todo)
+
+
+def gone(source: str, place: str) -> ExtractRefused:
+    what = "a landed file is gone while what is read is compared with it"
+    return refused("landing-missing", source, what, "no file", place, "restore it, or run again")

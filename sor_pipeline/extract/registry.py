@@ -50,6 +50,21 @@ class Registry:
         same = (batch for batch in earlier if batch.as_of == time and batch.content == content)
         return next(same, None)
 
+    def since(self) -> str:
+        """Up to where a cursor had read; '' where nothing was."""
+        return next((batch.position for batch in reversed(self.ordered()) if batch.position), "")
+
+    def ordered(self) -> list[Batch]:
+        """The batches in the order in which they count."""
+        return sorted(self.batches.values(), key=lambda batch: (batch.as_of, batch.batch))
+
+    def accepted(self, subject: str) -> bool:
+        """Whether a person let it pass by name."""
+        table = self._run.tables.acceptance
+        with self._run.engine.begin() as connection:
+            found = connection.execute(sa.select(table.c.subject).where(table.c.subject == subject)).fetchall()
+        return bool(found)
+
     def forget(self, batch: str) -> None:
         """Treat a batch as never landed: its file is gone."""
         self.batches.pop(batch, None)
@@ -60,6 +75,7 @@ class Registry:
         with self._run.engine.begin() as connection:
             connection.execute(self._without(table, table.c.batch == batch.batch))
             values = {**vars(batch), "columns": json.dumps(batch.columns, ensure_ascii=False)}
+            values |= {"types": json.dumps(batch.types, ensure_ascii=False)}
             connection.execute(sa.insert(table).values(**values, _publication=self._run.pending(connection)))
         self.batches[batch.batch] = batch
 
@@ -130,5 +146,6 @@ class Registry:
 
 
 def _batch(row: sa.Row[Any]) -> Batch:
-    columns = tuple(json.loads(row.columns))
-    return Batch(row.source, row.batch, row.as_of, row.delivered_as, row.content, columns, row.rows, row.bad_rows)
+    columns, types = tuple(json.loads(row.columns)), json.loads(row.types or "{}")
+    facts = (row.source, row.batch, row.as_of, row.delivered_as, row.content, columns, row.rows, row.bad_rows)
+    return Batch(*facts, types, row.position or "", row.unplaced or 0, row.checksum or "")

@@ -6,18 +6,25 @@ Reads, writes, raises: see the package. Belongs here: the order of things. Does 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
 
 import pyarrow as pa
 
-from sor_pipeline.errors import ExtractRefused, Fault, SettingsError
-from sor_pipeline.extract import refusals
+from sor_pipeline.errors import ExtractRefused, Fault, SchemaDrifted, SettingsError
+from sor_pipeline.extract import advice, refusals
 from sor_pipeline.extract.deliveries import Delivery, found
-from sor_pipeline.extract.landing import Batch, Writing, batch_file, facts_of, landed, swept
-from sor_pipeline.extract.readers import ROW, Chunk, format_of, reader_of, rejects_of
+from sor_pipeline.extract.drift import difference, judged, subject
+from sor_pipeline.extract.landing import Batch, Writing, batch_file
+from sor_pipeline.extract.overlap import aside_of, overlap_of
+from sor_pipeline.extract.readers import ROW, Chunk, Reader, format_of, has_column, reader_of, rejects_of
+from sor_pipeline.extract.recovering import recovered
 from sor_pipeline.extract.registry import Registry
 from sor_pipeline.ownership.source import Mode, Source
 from sor_pipeline.run import Outcome, Run
+from sor_pipeline.stores import CACHE_BYTES, store_of, trim
 
 _REPORT_ROWS = 500_000
 
@@ -26,7 +33,8 @@ def run(run: Run, source: str) -> Outcome:
     """Land what was delivered for `source`.
 
     Counts: `delivered` = `landed` + `repeated` (unchanged ones too) + `refused`; `rows` and `bad_rows` of what was
-    landed now. Faults: one per refusal; warnings for mapped columns that a delivery lacks.
+    landed now, `seen_before` of what a cursor read again. Faults: one per refusal; warnings (`advice`, `drift`).
+    Raises SchemaDrifted where a delivery's shape changed and the document says `stop`.
     """
     return _Landing(run, source).outcome()
 
@@ -37,14 +45,15 @@ class _Landing:
     def __init__(self, run: Run, source: str) -> None:
         self._run, self._source = run, source
         self._spec = run.ownership.sources[source]
-        self._folder = run.settings.landing / source
+        self._store = store_of(run.settings, source)
         self._registry = Registry(run, source)
         self._counts = Counter(dict.fromkeys(("delivered", "landed", "repeated", "refused", "rows", "bad_rows"), 0))
         self._faults: list[Fault] = []
-        self._lacking: dict[tuple[str, ...], Fault] = {}
+        self._told: dict[tuple[str, str], Fault] = {}
 
     def outcome(self) -> Outcome:
-        self._recover()
+        trim(self._store, CACHE_BYTES // max(1, len(self._run.ownership.sources)))
+        self._faults += recovered(self._store, self._registry, self._source)
         deliveries, faulty = found(self._run.settings.extracts, self._spec.extract, self._run.now)
         self._counts["delivered"] = len(deliveries) + len(faulty)
         self._registry.see({*(delivery.name for delivery in deliveries), *(fault.where for fault in faulty)})
@@ -64,42 +73,7 @@ class _Landing:
                     warning=True,
                 )
             )
-        return Outcome(dict(self._counts), (*self._faults, *self._lacking.values()))
-
-    def _recover(self) -> None:
-        """Bring the registry in line with the landed files, which alone are never rebuilt."""
-        swept(self._folder)
-        present = {path.stem: path for path in landed(self._folder)}
-        for name, path in present.items():
-            if name not in self._registry.batches:
-                self._adopt(facts_of(path), path.name)
-        for name in self._registry.batches.keys() - present.keys():
-            self._registry.forget(name)
-            self._faults.append(
-                Fault(
-                    "landing-missing",
-                    f"{self._source}/{name}",
-                    "a landed file is gone",
-                    "no file",
-                    str(batch_file(self._folder, name)),
-                    "restore it, or deliver its extract again: it will be landed anew",
-                )
-            )
-
-    def _adopt(self, batch: Batch | None, name: str) -> None:
-        if batch is not None and batch.source == self._source:
-            self._registry.register(batch)
-        else:
-            self._faults.append(
-                Fault(
-                    "foreign-file",
-                    f"{self._source}/{name}",
-                    "a file in landing that was not landed by this source",
-                    expected="only what extract wrote",
-                    todo="move it away",
-                    warning=True,
-                )
-            )
+        return Outcome(dict(self._counts), (*self._faults, *self._told.values()))
 
     def _take(self, delivery: Delivery) -> None:
         if self._registry.knows(delivery):
@@ -107,13 +81,24 @@ class _Landing:
             return
         content: str | None = None
         try:
-            if delivery.path is not None:
+            if delivery.path is None:
+                delivery = self._of_database(delivery)
+            else:
                 if not delivery.size and not self._quiet(delivery):
                     raise refusals.empty(delivery.name)
                 content = _digest(delivery)
             self._land(delivery, content)
-        except (ExtractRefused, SettingsError) as refusal:
+        except (ExtractRefused, SettingsError, SchemaDrifted) as refusal:
             self._refuse(delivery.name, delivery, content, refusal.faults)
+            if isinstance(refusal, SchemaDrifted):
+                raise
+
+    def _of_database(self, delivery: Delivery) -> Delivery:
+        """What is read now is newer than all that was read before, whatever the clocks say."""
+        newest = max((batch.as_of for batch in self._registry.batches.values()), default=None)
+        as_of = delivery.as_of if newest is None else max(delivery.as_of, newest + timedelta(seconds=1))
+        since = self._registry.since() if self._spec.extract.cursor else ""
+        return replace(delivery, as_of=as_of, since=since, order=self._spec.key)
 
     def _quiet(self, delivery: Delivery) -> bool:
         """A day without changes is a file of no JSON lines; a snapshot of nothing must say so in a header."""
@@ -129,38 +114,74 @@ class _Landing:
     def _land(self, delivery: Delivery, content: str | None) -> None:
         same = self._registry.repeated(delivery, content) if content else None
         if same is None:
-            with Writing(self._folder, digested=delivery.path is None) as writing:
+            with Writing(self._store, digested=delivery.path is None, aside=aside_of(self._spec)) as writing:
                 self._read(delivery, writing)
                 content = content or writing.content
-                same = self._registry.repeated(delivery, content) if delivery.path is None else None
+                same = self._same(delivery, content, writing)
                 if same is None:
                     self._keep(delivery, content, writing)
                     return
         self._counts["repeated"] += 1
         self._registry.delivered(delivery, str(content), same.batch)
 
+    def _same(self, delivery: Delivery, content: str, writing: Writing) -> Batch | None:
+        """The batch that says already all that a database says."""
+        if delivery.path is not None:
+            return None
+        if not self._spec.extract.cursor:
+            return self._registry.repeated(delivery, content)
+        newest = self._registry.ordered()[-1:]
+        nothing = not (writing.rows or writing.bad_rows) and writing.position == delivery.since
+        return newest[0] if newest and nothing else None
+
     def _keep(self, delivery: Delivery, content: str, writing: Writing) -> None:
         self._check(delivery, content, writing)
-        batch = Batch.named(self._source, delivery.as_of, delivery.name, content, writing)
-        writing.finish(batch)
+        batch = writing.finish(Batch.named(self._source, delivery.as_of, delivery.name, content, writing))
         self._registry.register(batch)
         self._registry.delivered(delivery, content, batch.batch)
         self._counts.update(landed=1, rows=batch.rows, bad_rows=batch.bad_rows)
-        self._warn_of_lacking(delivery, batch.columns)
+        self._tell(advice.lacking(self._source, self._spec, delivery.name, batch.columns))
+        self._tell(advice.unread_deletion(self._source, self._spec, batch.columns))
+        self._tell(advice.loading_as_change(self._source, self._spec))
 
     def _read(self, delivery: Delivery, writing: Writing) -> None:
         reader = reader_of(delivery, self._spec.extract)
-        reported = 0
+        overlap = overlap_of(self._spec, delivery, self._registry.ordered(), self._file)
+        reported = read = unplaced = 0
         for chunk in _readable(delivery, reader.read(delivery, self._spec.extract)):
             if reader.fixed_header and not writing.columns:
                 _require_key(delivery, self._spec, chunk.columns)
-            writing.add(chunk)
-            if writing.rows - reported >= _REPORT_ROWS:
-                reported = writing.rows
+                self._judge(delivery, chunk.columns, chunk.types, reader)
+            news = overlap.news(chunk) if overlap else chunk
+            writing.add(news)
+            writing.unplaced += overlap.unplaced(news) if overlap else 0
+            unplaced += overlap.unplaced(chunk) if overlap else 0
+            read += chunk.rows.num_rows
+            if read - reported >= _REPORT_ROWS:
+                reported = read
                 self._run.progress(f"extract {self._source}: {delivery.name}, {reported:,} rows")
         if not (writing.rows or writing.bad_rows or writing.columns):
             writing.add(_nothing(self._spec.key))
         _require_key(delivery, self._spec, writing.columns)
+        if not reader.fixed_header:
+            self._judge(delivery, writing.columns, writing.types, reader)
+        if overlap:
+            self._counts["seen_before"] += read - writing.rows
+            self._tell(advice.unplaced(self._source, self._spec, unplaced))
+
+    def _judge(self, delivery: Delivery, columns: tuple[str, ...], types: Mapping[str, str], reader: Reader) -> None:
+        """Whether a delivery of another shape is taken. Raises ExtractRefused, SchemaDrifted."""
+        batches, spec = self._registry.batches.values(), self._spec.extract
+        other = difference(batches, delivery.as_of, columns, types, header=reader.fixed_header)
+        if other:
+            accepted = self._registry.accepted(subject(self._source, other))
+            self._tell(judged(self._source, delivery.name, other, spec.drift, accepted=accepted))
+
+    def _file(self, batch: Batch) -> Path:
+        path = self._store.local(batch_file(batch.batch), batch.checksum)
+        if path is None:
+            raise refusals.gone(self._source, self._store.place(batch_file(batch.batch)))
+        return path
 
     def _check(self, delivery: Delivery, content: str, writing: Writing) -> None:
         """Whether what was read may be kept. Raises ExtractRefused."""
@@ -179,19 +200,10 @@ class _Landing:
             reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(writing.reasons.items()))
             raise refusals.too_many_bad_rows(delivery.name, writing.bad_rows, rows, limit, reasons)
 
-    def _warn_of_lacking(self, delivery: Delivery, columns: tuple[str, ...]) -> None:
-        """One warning per set of lacking columns, naming the newest delivery."""
-        lacking = tuple(dict.fromkeys(name for name in _mapped(self._spec) if not _has(columns, name)))
-        if lacking:
-            self._lacking[lacking] = Fault(
-                "mapped-column-missing",
-                f"{self._source}: {delivery.name}",
-                "columns that the document maps are not delivered",
-                ", ".join(lacking),
-                "every mapped column",
-                "correct the mapping or the delivery; until then they count as not observed",
-                warning=True,
-            )
+    def _tell(self, fault: Fault | None) -> None:
+        """One warning of a kind and finding, naming the newest delivery."""
+        if fault is not None:
+            self._told[fault.code, fault.found] = fault
 
 
 def _digest(delivery: Delivery) -> str:
@@ -216,17 +228,6 @@ def _nothing(key: tuple[str, ...]) -> Chunk:
 
 
 def _require_key(delivery: Delivery, spec: Source, columns: tuple[str, ...]) -> None:
-    missing = [name for name in spec.key if not _has(columns, name)]
+    missing = [name for name in spec.key if not has_column(columns, name)]
     if missing:
         raise refusals.missing_key(delivery.name, missing, columns)
-
-
-def _has(columns: tuple[str, ...], name: str) -> bool:
-    """A dotted name may lead into a column of JSON."""
-    steps = name.split(".")
-    return any(".".join(steps[:end]) in columns for end in range(1, len(steps) + 1))
-
-
-def _mapped(spec: Source) -> list[str]:
-    named = [column for mapping in spec.fields.values() for column in mapping.columns]
-    return [*named, *([spec.changed_at] if spec.changed_at else []), *spec.only, *spec.extract.deleted]

@@ -25,18 +25,20 @@ def write_cases(work: Work, scope: sa.Table, stopped: sa.Table, *, whole: bool) 
     """
     case = work.tables.case
     wanted = work.keep("wanted", sa.union_all(_limited(work, stopped), _in_doubt(work, scope, whole=whole)))
-    mine = sa.select(case).where(case.c.entity == work.entity)
+    mine = sa.select(case).where(case.c.entity == work.entity, case.c.left_source.is_not(None))
     if not whole:
         mine = mine.where(sa.or_(_side(case, scope, "left"), _side(case, scope, "right")))
     known = work.keep("known_case", mine)
     nothing, now = sa.cast(sa.null(), sa.BigInteger), sa.literal(work.pending, sa.BigInteger)
     still = sa.or_(known.c.closed_in.is_(None), known.c.closed_in == work.pending)
     taken_up = sa.and_(known.c.case_id.is_not(None), still)
+    given = ("field", "system", "source", "source_key", "steward", "due_at", "level")
     opened = sa.select(
         *(wanted.c[name] for name in ("case_id", "entity", "kind", *PAIR, *_TOLD)),
         sa.case((taken_up, known.c.opened_in), else_=now).label("opened_in"),
         nothing.label("closed_in"),
         sa.cast(sa.null(), sa.Text).label("outcome"),
+        *(sa.case((taken_up, known.c[name])).label(name) for name in given),
     ).select_from(wanted.outerjoin(known, known.c.case_id == wanted.c.case_id))
     as_before = sa.and_(known.c.closed_in.is_(None), *(known.c[n].is_not_distinct_from(wanted.c[n]) for n in _TOLD))
     changed = opened.where(sa.or_(known.c.case_id.is_(None), sa.not_(as_before)))
@@ -47,7 +49,8 @@ def write_cases(work: Work, scope: sa.Table, stopped: sa.Table, *, whole: bool) 
 def may_have_cases(work: Work) -> bool:
     """Whether any pair or known case could want a look."""
     case, pair = work.tables.case, work.tables.pair[work.entity]
-    return work.any(sa.select(case.c.case_id).where(case.c.entity == work.entity)) or work.any(
+    of_pairs = sa.and_(case.c.entity == work.entity, case.c.left_source.is_not(None))
+    return work.any(sa.select(case.c.case_id).where(of_pairs)) or work.any(
         sa.select(pair.c.verdict).where(pair.c.verdict == "review")
     )
 

@@ -91,5 +91,6 @@ def _standing(work: Work) -> dict[str, int]:
     case = work.tables.case
     rows = work.connection.execute(by_reason(work.tables, work.entity)).fetchall()
     reasons = {f"distrusted {row.rule} {row.reason}": int(row.tokens) for row in rows}
-    waiting = sa.select(case.c.case_id).where(case.c.entity == work.entity, case.c.closed_in.is_(None))
+    pairs = sa.and_(case.c.entity == work.entity, case.c.left_source.is_not(None))
+    waiting = sa.select(case.c.case_id).where(pairs, case.c.closed_in.is_(None))
     return {"distrusted": sum(reasons.values()), **reasons, "cases": work.count(waiting.subquery("waiting"))}

@@ -47,6 +47,22 @@ def refuse_another(run: Run) -> None:
     )  # fmt: skip
 
 
+def refuse_any_other(run: Run) -> None:
+    """Raises SettingsError (`wrong-state`) where what is there is not a state of a document of this very title."""
+    document = run.tables.document
+    try:
+        with run.engine.begin() as connection:
+            titles = list(connection.execute(sa.select(document.c.title)).scalars())
+    except sa.exc.ProgrammingError:
+        titles = []
+    if titles != [run.ownership.title]:
+        raise SettingsError(
+            Fault("wrong-state", "SOR_WAREHOUSE_URL", "the database holds something else, which would be dropped",
+                  f"`{titles[0]}`" if titles else "schemas of ours without a document",
+                  f"nothing, or the state of `{run.ownership.title}`", "name another database")
+        )  # fmt: skip
+
+
 def note(run: Run) -> None:
     """Keep whose folder this is."""
     table, title = run.tables.document, run.ownership.title

@@ -1,7 +1,7 @@
 """What waits for a person: the selects behind `sor review`.
 
-Belongs here: cases and the two records that each is about. Does not: opening and closing them
-(`identify`), deciding (`steward`).
+Belongs here: cases and the two records that each is about. Does not: cases about anything else
+(`casebook`), opening and closing them (`identify`), deciding (`steward`).
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ At = tuple[str, str]
 
 
 def _waiting(tables: Tables) -> Expression:
-    """Open, and nobody has spoken since: a decision closes its case only with the next run."""
+    """About two records, open, and nobody has spoken since: a decision closes its case only with the next run."""
     case, force = tables.case, in_force(tables).subquery("force")
     decided = sa.exists().where(*(force.c[name] == case.c[name] for name in PAIR))
-    return sa.and_(case.c.closed_in.is_(None), ~decided)
+    return sa.and_(case.c.left_source.is_not(None), case.c.closed_in.is_(None), ~decided)
 
 
 def waiting(tables: Tables, entity: str) -> Rows:
@@ -46,7 +46,7 @@ def waiting(tables: Tables, entity: str) -> Rows:
 
 
 def by_kind(tables: Tables) -> Rows:
-    """Grain: one entity and kind of open case that nobody has decided, with their number."""
+    """Grain: one entity and kind of open case about two records that nobody has decided, with their number."""
     case = tables.case
     return (
         sa.select(case.c.entity, case.c.kind, sa.func.count().label("open"))

@@ -16,6 +16,11 @@ def runs(tables: Tables) -> Rows:
     ).order_by(table.c.run.desc())
 
 
+def versions(tables: Tables) -> Rows:
+    """Grain: one version that the state was made in or brought to, newest first."""
+    return sa.select(tables.version).order_by(tables.version.c.version.desc())
+
+
 def publications(tables: Tables) -> Rows:
     """Grain: one publication, newest first."""
     table = tables.publication

@@ -40,6 +40,19 @@ Duration = Annotated[
     PlainSerializer(lambda value: f"{int(value.total_seconds() // 60)} minutes", return_type=str),
 ]
 
+
+def _number_or_duration(text: object) -> object:
+    """`1000` as a number, else a duration."""
+    return int(text) if isinstance(text, str) and re.fullmatch(r"[0-9]{1,18}", text.strip()) else parse_duration(text)
+
+
+Reach = Annotated[
+    timedelta | int,
+    BeforeValidator(_number_or_duration, json_schema_input_type=str | int),
+    PlainSerializer(str, return_type=str),
+]
+"""How far before a place: a duration for times, a number for numbers."""
+
 NAME_PATTERN = r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$"
 SOURCE_PATTERN = r"^[a-z][a-z0-9]*(_[a-z0-9]+)*\.[a-z][a-z0-9]*(_[a-z0-9]+)*$"
 

@@ -15,6 +15,7 @@ from sor_pipeline.ownership.base import Name, Noun
 from sor_pipeline.ownership.fieldtypes import CATALOGUE, FieldType
 from sor_pipeline.ownership.matching import Match
 from sor_pipeline.ownership.rules import Blank, Ruled, Take
+from sor_pipeline.ownership.summary import Summary
 
 TypeName = Literal[
     "text", "name", "email", "phone", "url", "domain", "country", "subdivision", "postal_code", "currency",
@@ -81,9 +82,14 @@ class Field(Ruled):
 
     take: Take | None = Attr(None, description="instead of `owner`, for a field that nobody masters")
     among: tuple[Name, ...] = Attr((), description="systems that `take` chooses from; default: all that map the field")
+    summary: Summary | None = Attr(
+        None, description="instead of `owner`: counted together from rows of another entity; no system says it"
+    )
     blank: Blank = Blank.clears
     placeholders: tuple[str, ...] = Attr((), description="texts that mean nothing here, besides those of the type")
-    reflect_in: tuple[Name, ...] = Attr((), description="systems that show the value read-only")
+    reflect_in: tuple[Name, ...] = Attr(
+        (), description="systems that show the value read-only: they take corrections of it and never speak for it"
+    )
     severity: Severities = Severities()
 
     @property

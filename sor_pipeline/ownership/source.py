@@ -12,7 +12,9 @@ from typing import Any, Literal
 from pydantic import Field as Attr
 from pydantic import field_validator, model_validator
 
-from sor_pipeline.ownership.base import Duration, Name, Noun, SourceName
+from sor_pipeline.ownership.base import Duration, Name, Noun, Reach, SourceName
+from sor_pipeline.ownership.loaders import deletion_texts
+from sor_pipeline.ownership.target import SourceTarget
 
 
 class Mode(StrEnum):
@@ -21,6 +23,14 @@ class Mode(StrEnum):
     snapshot = "snapshot"
     changes = "changes"
     events = "events"
+
+
+class Drift(StrEnum):
+    """What a delivery of another shape leads to: it is told and taken, held back until accepted, or ends the run."""
+
+    accept = "accept"
+    hold = "hold"
+    stop = "stop"
 
 
 class Limits(Noun):
@@ -37,6 +47,17 @@ class Extract(Noun):
     query: str | None = Attr(None, description="select statement for the database in `url`")
     url: str | None = Attr(None, description="SQLAlchemy URL; `${NAME}` is taken from the environment")
 
+    cursor: str | None = Attr(
+        None,
+        description="table, query: column that grows with every change; then only what is new is read, and what has "
+        "no value in it",
+    )
+    overlap: Reach | None = Attr(
+        None,
+        description="how far before the newest value of `cursor` is read again, to find late rows: a duration for "
+        "times, a number for numbers; default: an hour for times, else nothing",
+    )
+    timeout: Duration | None = Attr(None, description="table, query: how long one statement may take; default: an hour")
     format: Literal["csv", "tsv", "jsonl", "json", "parquet", "excel"] | None = Attr(
         None, description="default: from the file's suffix"
     )
@@ -57,6 +78,11 @@ class Extract(Noun):
     deleted: dict[str, tuple[str, ...]] = Attr(
         default_factory=dict, description="changes: column and the texts in it that mean deleted"
     )
+    drift: Drift = Attr(
+        Drift.accept,
+        description="columns added, removed or retyped since the last batch: `accept` tells it and takes them, "
+        "`hold` keeps the delivery back until it is accepted by name, `stop` ends the run",
+    )
     limits: Limits = Limits()
 
     @field_validator("files", mode="before")
@@ -67,8 +93,15 @@ class Extract(Noun):
     @field_validator("deleted", mode="before")
     @classmethod
     def _one_flag(cls, value: Any) -> Any:
-        """`deleted: is_deleted` means the usual spellings of true in that column."""
-        return {value: ("true", "TRUE", "True", "t", "1", "yes", "Y")} if isinstance(value, str) else value
+        """`deleted: is_deleted` means the usual spellings of true in that column; `_ab_cdc_deleted_at`: any text.
+
+        `{column: "*"}` is short for `{column: ["*"]}`.
+        """
+        if isinstance(value, str):
+            return {value: deletion_texts(value)}
+        if isinstance(value, dict):
+            return {name: (texts,) if isinstance(texts, str) else texts for name, texts in value.items()}
+        return value
 
     @model_validator(mode="after")
     def _one_way_in(self) -> Extract:
@@ -76,6 +109,10 @@ class Extract(Noun):
             raise ValueError("an extract names exactly one of `files`, `table`, `query`")
         if (self.table or self.query) and not self.url:
             raise ValueError("`table` and `query` need the database in `url`")
+        if self.cursor and (self.files or self.mode is Mode.snapshot):
+            raise ValueError("a `cursor` reads what is new in a table or query: with `mode: changes` or `mode: events`")
+        if self.overlap is not None and not self.cursor:
+            raise ValueError("an `overlap` needs the `cursor` that it goes back from")
         return self
 
 
@@ -139,6 +176,7 @@ class Source(Noun):
         description="keep rows whose column holds one of these texts; others are rejected as `not-selected`",
     )
     accepts: tuple[Name, ...] = Attr((), description="fields to which corrections may be written")
+    target: SourceTarget | None = Attr(None, description="how its records are addressed in the system's target")
     unique: bool = Attr(False, description="two records of this source are never the same entity")
 
     @field_validator("key", mode="before")

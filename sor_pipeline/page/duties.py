@@ -13,6 +13,8 @@ from sor_pipeline.observe.report.disagreement import GAP
 from sor_pipeline.ownership.document import Ownership, system_of
 from sor_pipeline.page.trends import Answers
 
+_WEIGHTS = {"blocked": 0, "refused_extract": 0, "conflict": 2}
+"""Of kinds of case; the others wait for a decision."""
 OPEN = ("proposed", "delivered")
 """States of a correction that its system has not answered yet."""
 
@@ -80,9 +82,12 @@ def _failing(ownership: Ownership, answers: Answers) -> Iterator[Duty]:
 def _cases(ownership: Ownership, answers: Answers) -> Iterator[Duty]:
     words = {"review": "records that may be the same", "not_unique": "records that must not be the same",
              "too_large": "records that are too many to be the same"}  # fmt: skip
-    for row in answers["cases"].rows:
-        what = f"{row['entity']}: {words.get(row['kind'], row['kind'].replace('_', ' '))}"
-        yield Duty(1, steward_of_entity(ownership, row["entity"]), what, row["open"], "cases", "cases")
+    for row in answers["cases-by-steward"].rows:
+        entity, spec = row["entity"] or "everything", ownership.stewards.get(row["steward"] or "")
+        who = (spec.title if spec else "") or row["steward"] or steward_of_entity(ownership, entity)
+        due = f", the first due {row['next_due']:%Y-%m-%d}" if row["next_due"] else ""
+        what = f"{entity}: {words.get(row['kind'], row['kind'].replace('_', ' '))}{due}"
+        yield Duty(_WEIGHTS.get(row["kind"], 1), who, what, row["open"], "cases-by-steward", "cases")
 
 
 def _corrections(ownership: Ownership, answers: Answers) -> Iterator[Duty]:

@@ -8,12 +8,14 @@ An entity that is created or revived is one row, not one per cell: its cells are
 
 The cause of a cell, the first that holds:
 1. `release`: the cell was held and is not any more;
-2. `claim`: the same record of the same system speaks, and its claim changed (`since` differs);
-3. `reference`: the same claim speaks, but the entity that it refers to is another;
-4. `deletion`: another record speaks, and a record of the entity was deleted;
-5. `identity`: another record speaks, and a record joined the entity or moved from or to another;
-6. `rule`: the ownership document changed, or time passed the field's `stale_after`;
-7. `claim`: another claim won.
+2. `decision`: an override speaks and did not, or another one did, or none does any more;
+3. `claim`: the same record of the same system speaks, and its claim changed (`since` differs);
+4. `reference`: the same claim speaks, but the entity that it refers to is another;
+5. `deletion`: another record speaks, and a record of the entity was deleted;
+6. `identity`: another record speaks, and a record joined the entity or moved from or to another;
+7. `summary`: the rows from which it is counted changed, or left its window of time;
+8. `rule`: the ownership document changed, or time passed the field's `stale_after`;
+9. `claim`: another claim won.
 Of an entity: `identity` where records moved between entities, else `release` or `deletion`, else `claim`.
 """
 
@@ -24,6 +26,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from sor_pipeline.engine.base import Rows
+from sor_pipeline.ledger import DECISION
+from sor_pipeline.ownership.summary import RULE
 from sor_pipeline.publish.candidate import HELD, LINEAGE
 from sor_pipeline.publish.difference import ENTERS
 from sor_pipeline.tables import NO_FIELD, Tables
@@ -90,10 +94,12 @@ def _cause_of_cell(beside: sa.FromClause, refs: list[str], new_document: bool) -
     by_rule = sa.true() if new_document else column._cause.in_(_RULES)
     return sa.case(
         (sa.and_(column.old_rule == HELD, column.new_rule.is_distinct_from(HELD)), "release"),
+        (sa.and_(other, sa.or_(column.old_rule == DECISION, column.new_rule == DECISION)), "decision"),
         (sa.and_(same, column.old_since.is_distinct_from(column.new_since)), "claim"),
         (sa.and_(same, column.field.in_(refs)), "reference"),
         (sa.and_(other, column._lost), "deletion"),
         (sa.and_(other, sa.or_(column._moved, column._joined)), "identity"),
+        (column.new_rule == RULE, RULE),
         (by_rule, "rule"),
         else_="claim",
     )

@@ -17,6 +17,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from sor_pipeline.engine import postgres_access
 from sor_pipeline.engine.base import Rows
 from sor_pipeline.errors import PublicationBlocked
 from sor_pipeline.publish import file, gate
@@ -42,7 +43,8 @@ def run(run: Run, _scope: str = "") -> Outcome:
     """Publish what is pending; counts: published (0 or 1), created, changed (cells), retired, conflicts (open)."""
     with run.engine.begin() as connection:
         blocked = (*gate.faults(connection, run.tables), *churn_faults(run, connection))
-        counts = NOTHING if blocked else _publish(run, connection)
+        with postgres_access.kept(connection, str(run.tables.publication.schema)):
+            counts = NOTHING if blocked else _publish(run, connection)
     exported = file.export(run)
     if blocked:
         raise PublicationBlocked(*blocked)

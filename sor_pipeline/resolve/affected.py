@@ -32,7 +32,7 @@ def led_elsewhere(tables: Tables, entity: str, pending: int) -> Iterator[Rows]:
             )
             if target is None or referred is None:
                 continue
-            moved = _elsewhere(tables, target, referred, pending).subquery("moved")
+            moved = elsewhere(tables, target, referred, pending).subquery("moved")
             yield (
                 sa.select(identity.c.entity_id)
                 .join(staged, sa.and_(identity.c.source == source, identity.c.source_key == staged.c._key))
@@ -41,7 +41,7 @@ def led_elsewhere(tables: Tables, entity: str, pending: int) -> Iterator[Rows]:
             )
 
 
-def _elsewhere(tables: Tables, entity: str, source: str, pending: int) -> Union:
+def elsewhere(tables: Tables, entity: str, source: str, pending: int) -> Union:
     """Grain: one record of `source` that leads elsewhere: of another entity, deleted, or not yet in the crosswalk."""
     staged, identity, keys = tables.staged[source], tables.identity[entity], tables.keys[entity]
     rekeyed = sa.select(identity.c.source_key).where(identity.c.source == source, identity.c._publication == pending)

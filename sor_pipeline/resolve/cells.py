@@ -12,7 +12,9 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from sor_pipeline.engine.base import Expression, Rows
+from sor_pipeline.ownership.summary import RULE
 from sor_pipeline.resolve.claims import affected_ids
+from sor_pipeline.resolve.overrides import Overrides, lineage, speaks, wanted
 from sor_pipeline.resolve.units import Unit, levels
 from sor_pipeline.resolve.verdicts import Verdicts, word
 from sor_pipeline.resolve.words import sources_of
@@ -28,13 +30,14 @@ def cells(
     now: datetime,
     *,
     everybody: bool = False,
+    people: Overrides | None = None,
 ) -> Rows:
     """Grain: one affected live entity; key entity_id; columns as in `canonical.<entity>`.
 
-    `words` holds each system's `words`; `gathered` the rows of each `take: all` field.
+    `words` holds each system's `words`; `gathered` the rows of each `take: all` field; `people` what people say.
     """
     prefixes = {system: f"_{number}_" for number, system in enumerate(words)}
-    rows: sa.FromClause = _joined(_alive(tables, entity, everybody), words, prefixes, gathered)
+    rows: sa.FromClause = _joined(_alive(tables, entity, everybody), words, prefixes, gathered, people)
     decided: dict[str, Verdicts] = {}
     for layer in levels(units):
         columns: list[Expression] = []
@@ -45,10 +48,10 @@ def cells(
             columns.append(verdicts.case.label(f"{unit.fields[0]}__verdict"))
         rows = sa.select(*_passed(rows), *columns).subquery()
         values = [
-            _value(rows, verdicts, name, name, prefixes)
+            column
             for unit in layer
-            for verdicts in [decided[unit.name]]
             for name in unit.fields
+            for column in _decided(tables, entity, rows, decided[unit.name], name, prefixes)
         ]
         rows = sa.select(*_passed(rows), *values).subquery()
     return _with_lineage(tables, entity, units, rows, decided, prefixes)
@@ -72,8 +75,9 @@ def _joined(
     words: Mapping[str, sa.FromClause],
     prefixes: Mapping[str, str],
     gathered: Mapping[str, sa.FromClause],
+    people: Overrides | None,
 ) -> sa.FromClause:
-    """Grain: one affected live entity, beside it each system's words."""
+    """Grain: one affected live entity, beside it each system's words, and people's."""
     origin: sa.FromClause = alive
     columns: list[Expression] = [alive.c.entity_id]
     for system, said in words.items():
@@ -84,6 +88,9 @@ def _joined(
     for name, all_values in gathered.items():
         origin = origin.outerjoin(all_values, all_values.c.entity_id == alive.c.entity_id)
         columns += [all_values.c.gathered.label(f"{name}__all"), all_values.c.since.label(f"{name}__all_since")]
+    if people is not None:
+        origin = origin.outerjoin(people.wide, people.wide.c.entity_id == alive.c.entity_id)
+        columns += people.columns()
     return sa.select(*columns).select_from(origin).subquery("joined")
 
 
@@ -115,10 +122,18 @@ def _of_deciding(rows: sa.FromClause, verdicts: Verdicts, of: Callable[[str], Ex
     return sa.case(*whens) if whens else sa.null()
 
 
-def _value(rows: sa.FromClause, verdicts: Verdicts, name: str, label: str, prefixes: Mapping[str, str]) -> Expression:
-    if f"{name}__all" in rows.c:
-        return rows.c[f"{name}__all"].label(label)
-    return _pick(rows, verdicts, prefixes, name).label(label)
+def _decided(
+    tables: Tables, entity: str, rows: sa.FromClause, verdicts: Verdicts, name: str, prefixes: Mapping[str, str]
+) -> list[Expression]:
+    """The cell's value; where an override could speak, also whether it does (`<name>__spoke`)."""
+    field = tables.ownership.entities[entity].fields[name]
+    gathered = f"{name}__all" in rows.c
+    ruled = rows.c[f"{name}__all"] if gathered else _pick(rows, verdicts, prefixes, name)
+    rule = ruled if gathered else rows.c[f"{verdicts.unit.fields[0]}__verdict"]
+    spoke = speaks(rows, name, field, ruled, rule)
+    if spoke is None:
+        return [ruled.label(name)]
+    return [sa.case((spoke, wanted(rows, name, field)), else_=ruled).label(name), spoke.label(f"{name}__spoke")]
 
 
 def _with_lineage(
@@ -142,9 +157,10 @@ def _with_lineage(
         for name in unit.fields:
             field = tables.ownership.entities[entity].fields[name]
             gathered = f"{name}__all" in rows.c
-            taken = sa.case((rows.c[f"{name}__all"].is_not(None), "take")) if gathered else rule
+            told_by = RULE if field.summary else "take"
+            taken = sa.case((rows.c[f"{name}__all"].is_not(None), told_by)) if gathered else rule
             since = rows.c[f"{name}__all_since"] if gathered else _pick(rows, verdicts, prefixes, f"{name}__since")
-            lineage = {
+            cell = {
                 name: (rows.c[name], stored_type(field)),
                 f"{name}__system": (system, sa.Text()),
                 f"{name}__source": (source, sa.Text()),
@@ -154,6 +170,7 @@ def _with_lineage(
             }
             if field.kind.folds:
                 folded = sa.func.lower(rows.c[name]) if gathered else _pick(rows, verdicts, prefixes, f"{name}__cmp")
-                lineage[f"{name}__cmp"] = (folded, sa.Text())
-            columns += [sa.cast(value, kind).label(label) for label, (value, kind) in lineage.items()]
+                cell[f"{name}__cmp"] = (folded, sa.Text())
+            told = lineage(rows, name, cell)
+            columns += [sa.cast(value, kind).label(label) for label, (value, kind) in told.items()]
     return sa.select(*columns)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from sor_pipeline.echoes import Echoes, nothing_delivered
 from sor_pipeline.engine.base import Expression, Rows
 from sor_pipeline.tables import ClaimState, Tables, claim
 
@@ -25,20 +26,23 @@ def records(tables: Tables, entity: str) -> Rows:
     )
 
 
-def claims(tables: Tables, source: str, identity: sa.FromClause) -> Rows:
+def claims(tables: Tables, source: str, identity: sa.FromClause, echo: Echoes | None = None) -> Rows:
     """Grain: one live record of `source` among those of `identity` (see `records`); key (`_source`, `_key`).
 
     Columns: entity_id, _source, _key, _changed_at and, per mapped field, the claim columns; a ref
     field holds the entity id it points to, and in `<field>__ref` the key that it was delivered as.
     A reference to a record that is not known (yet), or is deleted, says nothing: its state is `never`.
+    With `echo`, `<field>__echo` says of a field that may be written whether the claim is our own writing; times are
+    those of before it then.
     """
+    echo = echo or nothing_delivered(tables, source)
     entity = tables.ownership.sources[source].entity
     staged = tables.staged[source]
     columns: list[Expression] = [
         identity.c.entity_id,
         sa.literal(source, sa.Text).label("_source"),
         staged.c._key,
-        staged.c._changed_at,
+        echo.changed_at.label("_changed_at"),
     ]
     origin: sa.FromClause = staged.join(
         identity, sa.and_(identity.c.source == source, identity.c.source_key == staged.c._key)
@@ -52,7 +56,11 @@ def claims(tables: Tables, source: str, identity: sa.FromClause) -> Rows:
             known = _living(tables, target, referred).subquery(f"{name}__known")
             origin = origin.outerjoin(known, known.c.source_key == staged.c[name])
             columns += _reference(staged, known, name)
-    return sa.select(*columns).select_from(origin).where(staged.c._deleted_at.is_(None))
+    if echo.fields:
+        known_now = {f"{name}__since": echo.since(name) for name in echo.fields}
+        columns = [known_now.get(column.name, column).label(column.name) for column in columns]
+        columns += [echo.is_echo(name).label(f"{name}__echo") for name in echo.fields]
+    return sa.select(*columns).select_from(echo.joined(origin)).where(staged.c._deleted_at.is_(None))
 
 
 def _living(tables: Tables, entity: str, source: str) -> Rows:

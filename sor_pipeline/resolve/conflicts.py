@@ -15,10 +15,13 @@ from sor_pipeline.ownership.document import system_of
 from sor_pipeline.ownership.entity import Field
 from sor_pipeline.ownership.fieldtypes import Stored
 from sor_pipeline.ownership.rules import Take
+from sor_pipeline.ownership.stewards import STEWARD
 from sor_pipeline.tables import ClaimState, Tables, cell, claim
 
 _FALLBACK = 10_000
 """Added to the code of a system whose value holds as a fallback."""
+_DECIDED = 0
+"""The code of a person's word: every claim that differs from it disagrees, the owner's too."""
 
 
 def conflicts(tables: Tables, source: str, said: sa.FromClause, canonical: sa.FromClause) -> Rows | None:
@@ -94,7 +97,9 @@ def _narrowed(canonical: sa.FromClause, names: Sequence[str], source: str, syste
     for name in names:
         holds = cell(canonical, name)
         folded = [holds.compare] if f"{name}__cmp" in canonical.c else []
-        by = sa.case(*((holds.system == system, code) for system, code in systems.items()))
+        by = sa.case(
+            *((holds.system == system, code) for system, code in systems.items()), (holds.system == STEWARD, _DECIDED)
+        )
         fallback = sa.case((holds.rule == "fallback", _FALLBACK), else_=0)
         columns += [holds.value, *folded, (by + fallback).label(f"{name}__by")]
         columns.append(sa.case((holds.source == source, holds.key)).label(f"{name}__mine"))
@@ -140,6 +145,7 @@ def _owner(tables: Tables, entity: str, by: Expression, name: str, systems: Mapp
     """The system whose value holds; where nobody spoke, the one that should have; for a fallback too."""
     rule = tables.ownership.rule_of(entity, name)
     named = [(by == code, sa.literal(system, sa.Text)) for system, code in systems.items()]
+    named.append((by == _DECIDED, sa.literal(STEWARD, sa.Text)))
     if rule.owner is not None:
         return sa.case(*named, else_=sa.literal(rule.owner, sa.Text))
     fallbacks = [(by == code + _FALLBACK, sa.literal(system, sa.Text)) for system, code in systems.items()]

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from sor_pipeline.engine.base import Rows
 from sor_pipeline.resolve.units import Unit
+from sor_pipeline.resolve.words import only_echoes
 from sor_pipeline.tables import ClaimState
 
 
@@ -26,7 +27,7 @@ def gathered(unit: Unit, words: Mapping[str, sa.FromClause], *, lists: bool) -> 
                 rows.c.entity_id,
                 (_items(rows.c[name]) if lists else sa.cast(sa.func.to_json(rows.c[name]), sa.Text)).label("item"),
                 rows.c[f"{name}__since"].label("since"),
-            ).where(rows.c[f"{name}__state"] == int(ClaimState.value))
+            ).where(rows.c[f"{name}__state"] == int(ClaimState.value), *_own(rows, unit))
             for system, rows in words.items()
             if system in unit.rule.among
         )
@@ -42,6 +43,12 @@ def gathered(unit: Unit, words: Mapping[str, sa.FromClause], *, lists: bool) -> 
         sa.func.concat("[", items, "]").label("gathered"),
         sa.func.max(distinct.c.since).label("since"),
     ).group_by(distinct.c.entity_id)
+
+
+def _own(rows: sa.FromClause, unit: Unit) -> list[sa.ColumnElement[bool]]:
+    """Our own writing read back is nobody's value."""
+    echo = only_echoes(rows, unit)
+    return [] if echo is None else [sa.not_(echo)]
 
 
 def _items(array: sa.ColumnElement[str]) -> sa.ColumnElement[str]:

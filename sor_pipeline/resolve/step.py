@@ -7,14 +7,20 @@ from collections.abc import Iterable, Mapping
 import sqlalchemy as sa
 
 from sor_pipeline.engine.base import Rows
+from sor_pipeline.ledger import DECISION
 from sor_pipeline.ownership.rules import Take
+from sor_pipeline.ownership.summary import RULE
+from sor_pipeline.resolve.acknowledged import acknowledged, echoes_of
 from sor_pipeline.resolve.affected import grown_stale, led_elsewhere, living_ids
 from sor_pipeline.resolve.cells import cells
 from sor_pipeline.resolve.claims import affected_ids, claims, records
 from sor_pipeline.resolve.conflicts import conflicts
+from sor_pipeline.resolve.ending import end_due, end_redundant
 from sor_pipeline.resolve.gathered import gathered
-from sor_pipeline.resolve.units import Unit, units
-from sor_pipeline.resolve.words import crowded, words
+from sor_pipeline.resolve.overrides import newly_said, overrides, refers_elsewhere
+from sor_pipeline.resolve.said import said_by
+from sor_pipeline.resolve.summaries import counted_anew, summaries
+from sor_pipeline.resolve.units import units
 from sor_pipeline.run import Outcome, Run
 
 
@@ -22,6 +28,7 @@ def run(run: Run, entity: str) -> Outcome:
     """Resolve the entity's affected ids. Counts: affected, written, dropped, conflicts."""
     with run.engine.begin() as connection:
         pending = run.pending(connection)
+        end_due(run, connection, entity, pending)
         _affect(run, connection, entity, pending)
         affected, everybody = _how_many(run, connection, entity)
         if not affected:
@@ -54,8 +61,12 @@ def _affect(run: Run, connection: sa.Connection, entity: str, pending: int) -> N
     if not last or last[0].fingerprint != run.ownership.fingerprint:
         _add(run, connection, entity, "rule", [living_ids(tables, entity)])
         return
+    _add(run, connection, entity, DECISION, [newly_said(tables, entity, pending)])
     _add(run, connection, entity, "reference", led_elsewhere(tables, entity, pending))
+    _add(run, connection, entity, "reference", refers_elsewhere(run, connection, entity, pending))
+    _add(run, connection, entity, "claim", acknowledged(tables, entity, last[0].resolved_at))
     _add(run, connection, entity, "staleness", grown_stale(tables, entity, last[0].resolved_at, run.now))
+    _add(run, connection, entity, RULE, counted_anew(tables, entity, last[0].resolved_at, run.now))
 
 
 def _add(run: Run, connection: sa.Connection, entity: str, cause: str, selects: Iterable[Rows]) -> None:
@@ -83,7 +94,10 @@ def _claimed(
     run: Run, connection: sa.Connection, entity: str, known: sa.Table, everybody: bool
 ) -> dict[str, sa.FromClause]:
     """Each source's `claims`: few are read once and kept, all of them are read where they are needed."""
-    selects = {source: claims(run.tables, source, known) for source in run.ownership.sources_of(entity)}
+    selects = {
+        source: claims(run.tables, source, known, echoes_of(run, connection, source, known, everybody=everybody))
+        for source in run.ownership.sources_of(entity)
+    }
     if everybody:
         return {source: select.subquery(source.replace(".", "_")) for source, select in selects.items()}
     return {
@@ -109,7 +123,7 @@ def _write_cells(
     tables, canonical = run.tables, run.tables.canonical[entity]
     parts, fields = units(run.ownership, entity), run.ownership.entities[entity].fields
     said = {
-        system: _said(run, connection, entity, system, parts, known, claimed)
+        system: said_by(run, connection, entity, system, parts, known, claimed)
         for system in run.ownership.systems_of(entity)
     }
     lists = {
@@ -118,13 +132,18 @@ def _write_cells(
         for name in unit.fields
         if unit.rule.take == Take.all
     }
-    select = cells(tables, entity, parts, said, lists, run.now, everybody=everybody)
+    lists |= {name: select.subquery(f"all_{name}") for name, select in summaries(tables, entity, run.now).items()}
+    taken = overrides(run, connection, entity)
+    select = cells(tables, entity, parts, said, lists, run.now, everybody=everybody, people=taken)
     numbered = sa.literal(pending, sa.BigInteger).label("_publication")
     names = [*select.selected_columns.keys(), "_publication"]
     if not connection.execute(sa.select(sa.exists().select_from(canonical))).scalar_one():
         insert = sa.insert(canonical).from_select(names, select.add_columns(numbered))
-        return connection.execute(insert).rowcount, 0, canonical
+        written = connection.execute(insert).rowcount
+        end_redundant(run, connection, taken, canonical, pending)
+        return written, 0, canonical
     resolved = run.engine.materialise(connection, f"resolved_{entity}", select)
+    end_redundant(run, connection, taken, resolved, pending)
     stale = canonical.c.entity_id.in_(affected_ids(tables, entity))
     gone = sa.delete(canonical).where(stale, canonical.c.entity_id.not_in(sa.select(resolved.c.entity_id)))
     dropped = connection.execute(gone).rowcount
@@ -137,21 +156,6 @@ def _write_cells(
     unchanged = sa.select(compared.c.entity_id).where(compared.c.same)
     changed = sa.select(resolved, numbered).where(resolved.c.entity_id.not_in(unchanged))
     return run.engine.replace(connection, canonical, changed.subquery("changed"), ["entity_id"]), dropped, resolved
-
-
-def _said(
-    run: Run,
-    connection: sa.Connection,
-    entity: str,
-    system: str,
-    parts: tuple[Unit, ...],
-    known: sa.Table,
-    claimed: Mapping[str, sa.FromClause],
-) -> sa.FromClause:
-    several = run.engine.materialise(connection, f"several_{system}", crowded(run.tables, entity, system, known))
-    some = bool(connection.execute(sa.select(sa.exists().select_from(several))).scalar_one())
-    said = words(run.tables, entity, system, parts, several if some else None, claimed)
-    return said.subquery(f"words_of_{system}")
 
 
 def _write_conflicts(

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sor_pipeline.engine.base import Expression
 from sor_pipeline.ownership.rules import Take
 from sor_pipeline.resolve.units import Unit
-from sor_pipeline.resolve.words import SPEAKS
+from sor_pipeline.resolve.words import SPEAKS, only_echoes
 from sor_pipeline.tables import ClaimState
 
 
@@ -23,12 +23,14 @@ from sor_pipeline.tables import ClaimState
 class Word:
     """What one system says about one unit: columns of `words`, null where it has no record.
 
-    A group's `since` is when the last of its fields changed.
+    A group's `since` is when the last of its fields changed. `own_value`: a value that is not our own writing read
+    back: only such a one is a word beside the owner's.
     """
 
     system: str
     speaks: sa.ColumnElement[bool]
     has_value: sa.ColumnElement[bool]
+    own_value: sa.ColumnElement[bool]
     value: Expression
     compare: Expression
     since: Expression
@@ -75,14 +77,14 @@ class Verdicts:
         first = self.words.get(owner)
         others = [self.words[system] for system in self.unit.rule.fallback if system in self.words and system != owner]
         if first is None:
-            whens = [(other.has_value, self._code(other.system, "fallback")) for other in others]
+            whens = [(other.own_value, self._code(other.system, "fallback")) for other in others]
             return sa.case(*whens, else_=nobody) if whens else nobody
         silent = sa.not_(sa.func.coalesce(first.speaks, sa.false()))
         stale = self._stale(first)
         whens = [(first.speaks if stale is None else sa.and_(first.speaks, sa.not_(stale)), self._code(owner, rule))]
-        whens += [(sa.and_(silent, other.has_value), self._code(other.system, "fallback")) for other in others]
+        whens += [(sa.and_(silent, other.own_value), self._code(other.system, "fallback")) for other in others]
         if stale is not None:
-            newer = [(sa.and_(other.has_value, other.since > first.since), other) for other in others]
+            newer = [(sa.and_(other.own_value, other.since > first.since), other) for other in others]
             whens += [(sa.and_(stale, is_newer), self._code(other.system, "stale_owner")) for is_newer, other in newer]
             whens.append((first.speaks, self._code(owner, rule)))
         return sa.case(*whens, else_=nobody)
@@ -102,14 +104,14 @@ class Verdicts:
         if not rivals or self.unit.rule.take == Take.all:
             return sa.cast(None, sa.SmallInteger)
         score, best = _RANKINGS[Take(str(self.unit.rule.take))]
-        scores = [sa.case((rival.has_value, score(rival, rivals))) for rival in rivals]
+        scores = [sa.case((rival.own_value, score(rival, rivals))) for rival in rivals]
         top = best(*scores) if len(scores) > 1 else scores[0]
         whens = [(mine == top, self._code(rival.system, "take")) for rival, mine in zip(rivals, scores, strict=True)]
         return sa.case(*whens, else_=sa.cast(None, sa.SmallInteger))
 
 
 def _agreeing(rival: Word, rivals: Sequence[Word]) -> Expression:
-    votes = [sa.case((sa.and_(other.has_value, other.compare == rival.compare), 1), else_=0) for other in rivals]
+    votes = [sa.case((sa.and_(other.own_value, other.compare == rival.compare), 1), else_=0) for other in rivals]
     return reduce(lambda left, right: left + right, votes)
 
 
@@ -132,10 +134,13 @@ def word(rows: sa.FromClause, prefix: str, system: str, unit: Unit) -> Word:
         sa.case((state != int(ClaimState.never), rows.c[f"{prefix}{name}__since"]))
         for name, state in zip(unit.fields, states, strict=True)
     ]
+    has_value = sa.or_(*(state == int(ClaimState.value) for state in states))
+    echo = only_echoes(rows, unit, prefix)
     return Word(
         system=system,
         speaks=rows.c[speaks] if speaks in rows.c else sa.or_(*(state.in_(SPEAKS) for state in states)),
-        has_value=sa.or_(*(state == int(ClaimState.value) for state in states)),
+        has_value=has_value,
+        own_value=has_value if echo is None else sa.and_(has_value, sa.not_(echo)),
         value=rows.c[f"{prefix}{handle}"],
         compare=rows.c[compare] if compare in rows.c else rows.c[f"{prefix}{handle}"],
         since=sa.func.greatest(*spoken) if len(spoken) > 1 else rows.c[f"{prefix}{handle}__since"],

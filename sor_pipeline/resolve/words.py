@@ -17,6 +17,8 @@ from sor_pipeline.resolve.units import Unit
 from sor_pipeline.tables import ClaimState, Tables, stored_type
 
 SPEAKS = (int(ClaimState.value), int(ClaimState.cleared))
+_BEHIND = 1_000_000_000
+"""More than one entity has records."""
 
 
 def sources_of(tables: Tables, entity: str, system: str) -> list[str]:
@@ -54,7 +56,7 @@ def words(
         return _plainly(tables, entity, system, stack.subquery("alone"))
     alone = stack.where(sa.not_(_has_several(stack, several))).subquery("alone")
     among = stack.where(_has_several(stack, several)).subquery("among")
-    return sa.union_all(_only_record(tables, entity, alone, units), _first_to_speak(tables, entity, among, units))
+    return sa.union_all(_only_record(alone, units), _first_to_speak(among, units))
 
 
 def _has_several(stack: Rows, several: sa.FromClause) -> sa.ColumnElement[bool]:
@@ -72,6 +74,8 @@ def _stack(tables: Tables, entity: str, system: str, claimed: Mapping[str, sa.Fr
             shapes: list[tuple[str, sa.types.TypeEngine[Any]]] = [(name, stored_type(field))]
             shapes += [(f"{name}__cmp", sa.Text())] if field.kind.folds else []
             shapes += [(f"{name}__state", sa.SmallInteger()), (f"{name}__since", sa.DateTime())]
+            echoed = any(f"{name}__echo" in claimed[other].c for other in sources_of(tables, entity, system))
+            shapes += [(f"{name}__echo", sa.Boolean())] if echoed else []
             for column, kind in shapes:
                 blank = int(ClaimState.never) if column == f"{name}__state" else None
                 columns.append(said.c[column] if column in said.c else sa.cast(blank, kind).label(column))
@@ -84,21 +88,31 @@ def _speaks(rows: sa.FromClause, unit: Unit) -> sa.ColumnElement[bool]:
     return sa.or_(*(rows.c[f"{name}__state"].in_(SPEAKS) for name in unit.fields))
 
 
-def _value_columns(tables: Tables, entity: str, name: str) -> list[str]:
-    folds = tables.ownership.entities[entity].fields[name].kind.folds
-    return [name, *([f"{name}__cmp"] if folds else []), f"{name}__state", f"{name}__since"]
+def _value_columns(rows: sa.FromClause, name: str) -> list[str]:
+    optional = [column for column in (f"{name}__cmp", f"{name}__echo") if column in rows.c]
+    return [name, *optional, f"{name}__state", f"{name}__since"]
+
+
+def only_echoes(rows: sa.FromClause, unit: Unit, prefix: str = "") -> sa.ColumnElement[bool] | None:
+    """Whether all that the record says about the unit is our own writing; None where none of it can be."""
+    if not any(f"{prefix}{name}__echo" in rows.c for name in unit.fields):
+        return None
+    own = []
+    for name in unit.fields:
+        speaks, echo = rows.c[f"{prefix}{name}__state"].in_(SPEAKS), rows.c.get(f"{prefix}{name}__echo", sa.false())
+        own.append(sa.and_(sa.func.coalesce(speaks, sa.false()), sa.not_(sa.func.coalesce(echo, sa.false()))))
+    some = sa.or_(*(rows.c[f"{prefix}{name}__state"].in_(SPEAKS) for name in unit.fields))
+    return sa.and_(sa.func.coalesce(some, sa.false()), sa.not_(sa.or_(*own)))
 
 
 def _plainly(tables: Tables, entity: str, system: str, alone: sa.FromClause) -> Rows:
     """As `_only_record`, without what can be said after the join: a join costs what it carries."""
     names = ["_source"] if len(sources_of(tables, entity, system)) > 1 else []
-    names += [
-        column for name in tables.ownership.entities[entity].fields for column in _value_columns(tables, entity, name)
-    ]
+    names += [column for name in tables.ownership.entities[entity].fields for column in _value_columns(alone, name)]
     return sa.select(*(alone.c[name] for name in ("entity_id", "_key", *names)))
 
 
-def _only_record(tables: Tables, entity: str, alone: sa.FromClause, units: Sequence[Unit]) -> Rows:
+def _only_record(alone: sa.FromClause, units: Sequence[Unit]) -> Rows:
     columns: list[Expression] = [alone.c.entity_id]
     for unit in units:
         handle = unit.fields[0]
@@ -107,29 +121,35 @@ def _only_record(tables: Tables, entity: str, alone: sa.FromClause, units: Seque
             alone.c._source.label(f"{handle}__source"),
             alone.c._key.label(f"{handle}__key"),
         ]
-        columns += [alone.c[column] for name in unit.fields for column in _value_columns(tables, entity, name)]
+        columns += [alone.c[column] for name in unit.fields for column in _value_columns(alone, name)]
     return sa.select(*columns)
 
 
-def _first_to_speak(tables: Tables, entity: str, among: sa.FromClause, units: Sequence[Unit]) -> Rows:
-    """Two passes: number the records of each entity, then take per unit the smallest number that speaks."""
+def _first_to_speak(among: sa.FromClause, units: Sequence[Unit]) -> Rows:
+    """Two passes: number the records of each entity, then take per unit the smallest number that speaks.
+
+    Our own writing read back speaks only where no record has a word of its own.
+    """
     order = sa.func.row_number().over(
         partition_by=among.c.entity_id,
         order_by=(among.c._changed_at.desc().nulls_last(), among.c._key, among.c._source),
     )
     ranked = sa.select(among, order.label("_rank")).subquery("ranked")
+    places = {unit.fields[0]: _place(ranked, unit) for unit in units}
     first = {
-        unit.fields[0]: sa.func.min(sa.case((_speaks(ranked, unit), ranked.c._rank))).over(
+        unit.fields[0]: sa.func.min(sa.case((_speaks(ranked, unit), places[unit.fields[0]]))).over(
             partition_by=ranked.c.entity_id
         )
         for unit in units
     }
-    chosen = sa.select(ranked, *(first[unit.fields[0]].label(f"{unit.fields[0]}__first") for unit in units)).subquery(
-        "chosen"
-    )
+    moved = [place.label(f"{handle}__place") for handle, place in places.items() if place is not ranked.c._rank]
+    chosen = sa.select(
+        ranked, *moved, *(first[unit.fields[0]].label(f"{unit.fields[0]}__first") for unit in units)
+    ).subquery("chosen")
 
     def taken(handle: str, column: str, label: str) -> Expression:
-        at_first = chosen.c._rank == sa.func.coalesce(chosen.c[f"{handle}__first"], 1)
+        place = chosen.c.get(f"{handle}__place", chosen.c._rank)
+        at_first = place == sa.func.coalesce(chosen.c[f"{handle}__first"], 1)
         one = sa.func.bool_or if isinstance(chosen.c[column].type, sa.Boolean) else sa.func.max
         return one(sa.case((at_first, chosen.c[column]))).label(label)
 
@@ -138,7 +158,11 @@ def _first_to_speak(tables: Tables, entity: str, among: sa.FromClause, units: Se
         handle = unit.fields[0]
         columns.append(sa.func.bool_or(chosen.c[f"{handle}__first"].is_not(None)).label(f"{handle}__speaks"))
         columns += [taken(handle, "_source", f"{handle}__source"), taken(handle, "_key", f"{handle}__key")]
-        columns += [
-            taken(handle, column, column) for name in unit.fields for column in _value_columns(tables, entity, name)
-        ]
+        columns += [taken(handle, column, column) for name in unit.fields for column in _value_columns(ranked, name)]
     return sa.select(*columns).group_by(chosen.c.entity_id)
+
+
+def _place(ranked: sa.FromClause, unit: Unit) -> Expression:
+    """The record's number; behind all that have a word of their own where it only repeats ours."""
+    echo = only_echoes(ranked, unit)
+    return ranked.c._rank if echo is None else ranked.c._rank + sa.case((echo, _BEHIND), else_=0)

@@ -14,14 +14,15 @@ from collections.abc import Collection
 
 import sqlalchemy as sa
 
+from sor_pipeline.ownership.loaders import ANY
 from sor_pipeline.ownership.source import Mapping, Mode
 from sor_pipeline.stage.blanks import BLANKS
 from sor_pipeline.stage.staging import Staging
 
 UNREADABLE = "\x1a"
 KEY_SEPARATOR, _ESCAPE = "|", "\\"
-_CONTROL = r"[\x00-\x1f\x7f]"
-_BLANK = "[" + "".join(rf"\x{{{ord(character):x}}}" for character in BLANKS) + "]"
+_CONTROL = r"[\x01-\x1f\x7f]"
+_BLANK = "[" + "".join(rf"\x{ord(one):02x}" if ord(one) < 0x100 else one for one in BLANKS) + "]"
 _BLANK_END = f"^{_BLANK}|{_BLANK}$"
 Text = sa.ColumnElement[str]
 
@@ -74,7 +75,8 @@ class Cells:
         """Whether the row says that the record is deleted; only the mode `changes` has such words."""
         if self._staging.mode is not Mode.changes:
             return sa.false()
-        flags = [self.trimmed(name).in_(texts) for name, texts in self._staging.spec.extract.deleted.items()]
+        deleted = self._staging.spec.extract.deleted.items()
+        flags = [self.trimmed(name) != "" if ANY in texts else self.trimmed(name).in_(texts) for name, texts in deleted]
         return sa.or_(sa.false(), *flags)
 
     def link(self, name: str) -> Text | None:

@@ -84,7 +84,7 @@ def _unread_rows(connection: sa.Connection, staging: Staging, load: Load) -> lis
     found = []
     for batch in load.batches:
         path = staging.rejects_file(batch)
-        if batch.bad_rows and path.exists():
+        if batch.bad_rows and path is not None:
             unread = staging.run.engine.scan_parquet(connection, [path])
             nothing = sa.cast(sa.null(), sa.Text)
             select = sa.select(

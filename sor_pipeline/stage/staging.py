@@ -17,6 +17,7 @@ from sor_pipeline.errors import Fault, SourceStopped
 from sor_pipeline.ownership.entity import Field
 from sor_pipeline.ownership.source import Mapping, Mode, Source
 from sor_pipeline.run import Run
+from sor_pipeline.stores import Store, store_of
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Batch:
     as_of: datetime
     rows: int
     bad_rows: int
+    checksum: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,38 +93,47 @@ class Staging:
     def keeps_raw(self, field: str) -> bool:
         return field in self.spec.accepts
 
-    def file(self, batch: Batch) -> Path:
-        return self.run.settings.landing / self.source / f"{batch.name}.parquet"
+    @cached_property
+    def _store(self) -> Store:
+        return store_of(self.run.settings, self.source)
 
-    def rejects_file(self, batch: Batch) -> Path:
-        return self.run.settings.landing / self.source / f"{batch.name}.rejects.parquet"
+    def file(self, batch: Batch) -> Path:
+        """The landed rows of the batch. Raises SourceStopped where they are gone."""
+        return self._landed(batch, f"{batch.name}.parquet", batch.checksum)
+
+    def rejects_file(self, batch: Batch) -> Path | None:
+        """Rows that could not be read; None where there is no such file."""
+        return self._store.local(f"{batch.name}.rejects.parquet")
 
     def columns_of(self, batch: Batch) -> frozenset[str]:
         """The columns that the batch has."""
-        path = self.file(batch)
-        if not path.exists():
+        return frozenset(pq.read_schema(self.file(batch)).names)
+
+    def _landed(self, batch: Batch, name: str, checksum: str) -> Path:
+        path = self._store.local(name, checksum)
+        if path is None:
             raise SourceStopped(
                 Fault(
                     "landing-lost",
                     f"{self.source} {batch.name}",
                     "a landed batch is not where it was landed",
                     "no file",
-                    str(path),
-                    "restore the landing folder; staged records are unchanged",
+                    self._store.place(name),
+                    "restore the landing; staged records are unchanged",
                 )
             )
-        return frozenset(pq.read_schema(path).names)
+        return path
 
 
 def registered(connection: sa.Connection, staging: Staging) -> list[Batch]:
     """All batches of the source, in (as_of, batch) order."""
     batch = staging.run.tables.batch
     select = (
-        sa.select(batch.c.batch, batch.c.as_of, batch.c.rows, sa.func.coalesce(batch.c.bad_rows, 0))
+        sa.select(batch.c.batch, batch.c.as_of, batch.c.rows, sa.func.coalesce(batch.c.bad_rows, 0), batch.c.checksum)
         .where(batch.c.source == staging.source)
         .order_by(batch.c.as_of, batch.c.batch)
     )
-    return [Batch(*row) for row in connection.execute(select).fetchall()]
+    return [Batch(*row[:-1], row[-1] or "") for row in connection.execute(select).fetchall()]
 
 
 def accounted(connection: sa.Connection, staging: Staging) -> frozenset[str]:

@@ -28,6 +28,7 @@ from sor_pipeline.tables.cells import (
     staged_name,
 )
 from sor_pipeline.tables.columns import grain, stored_type
+from sor_pipeline.tables.delivered import Delivered
 from sor_pipeline.tables.identified import Identified
 from sor_pipeline.tables.landed import ACCOUNT, Landed
 from sor_pipeline.tables.measured import Measured
@@ -37,14 +38,16 @@ from sor_pipeline.tables.sent import Sent
 from sor_pipeline.tables.stewarded import Stewarded
 
 __all__ = [
-    "ACCOUNT", "NO_FIELD", "SCHEMAS", "Cell", "Claim", "ClaimState", "Tables",
+    "ACCOUNT", "NO_FIELD", "SCHEMAS", "VERSION", "Cell", "Claim", "ClaimState", "Tables",
     "cell", "claim", "grain", "link_column", "staged_name", "stored_type",
 ]  # fmt: skip
 
+VERSION = 2
+"""The version of the state that this release reads and writes; `migrate` makes it of every older one."""
 SCHEMAS = ("landing", "staged", "identity", "canonical", "audit", "steward", "outbound", "conformed")
 
 
-class Tables(Landed, Identified, Resolved, Audited, Stewarded, Sent, Published, Measured):
+class Tables(Landed, Identified, Resolved, Audited, Stewarded, Sent, Delivered, Published, Measured):
     """All tables of one ownership document, as SQLAlchemy `Table`s in one `MetaData`.
 
     Per source: `staged[source]`. Per entity: `identity`, `token`, `block`, `pair`, `refused`, `canonical`, and
@@ -59,6 +62,7 @@ class Tables(Landed, Identified, Resolved, Audited, Stewarded, Sent, Published, 
         self._of_audit()
         self._of_stewards()
         self._of_corrections()
+        self._of_sending()
         self._of_publications()
         self._of_measures()
         entities = ownership.entities

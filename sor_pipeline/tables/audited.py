@@ -39,6 +39,16 @@ class Audited(Drawing):
         self.document = table(
             "audit", "document", "One row: the ownership document of the last run here.", key("title", "as it says; may be empty"),
         )  # fmt: skip
+        self.version = table(
+            "audit", "version", "One row per version that the state was made in or brought to; the largest is what it is of.",
+            key_count("version", "goes up by 1 when rows of an older release must be rewritten"), time("at"),
+            text("release", "of this package that wrote the row"),
+        )  # fmt: skip
+        self.lease = table(
+            "audit", "lease", "One row: the run that last took the warehouse for itself; on a server only.",
+            key("lease"), count("token", "counts up with every holder; only the newest may write"),
+            text("who"), time("since", "UTC, by the server's clock"),
+        )  # fmt: skip
         self.run = table(
             "audit", "run", "One row per run.",
             key_count("run"), time("started_at"), time("ended_at"), text("state", "running, published, unchanged, blocked or failed"),

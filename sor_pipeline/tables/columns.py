@@ -45,9 +45,12 @@ def text(name: str, comment: str | None = None) -> sa.Column[Any]:
     return sa.Column(name, sa.Text, comment=comment)
 
 
-def key(name: str, comment: str | None = None) -> sa.Column[Any]:
-    """Part of the grain. Not a PRIMARY KEY: on DuckDB its index makes merges slow; a test holds uniqueness."""
-    return sa.Column(name, sa.Text, nullable=False, comment=comment, info={"key": True})
+def key(name: str, comment: str | None = None, *, long: bool = False) -> sa.Column[Any]:
+    """Part of the grain. Not a PRIMARY KEY: on DuckDB its index makes merges slow; a test holds uniqueness.
+
+    `long`: may hold texts that no index of a server takes (from some 2,700 bytes on).
+    """
+    return sa.Column(name, sa.Text, nullable=False, comment=comment, info={"key": True, "long": long})
 
 
 def key_count(name: str, comment: str | None = None) -> sa.Column[Any]:

@@ -37,7 +37,7 @@ class Identified(Drawing):
         )  # fmt: skip
         self.frequency = table(
             "identity", "frequency", "One row per model, field and comparable value: how common it was in training.",
-            key("fingerprint"), key("field"), key("value"), sa.Column("share", sa.Double, comment="of the records that have one"),
+            key("fingerprint"), key("field"), key("value", long=True), sa.Column("share", sa.Double, comment="of the records that have one"),
         )  # fmt: skip
         self.identity_state = table(
             "identity", "state", "One row per entity: what its clusters were made with.",
@@ -57,14 +57,14 @@ class Identified(Drawing):
     def _token(self, entity: str) -> sa.Table:
         return self._table(
             "identity", f"{entity}__token", "One row per live record and thing it has in common with others: an edge to a shared node.",
-            key("source"), key("source_key"), key("rule", "same:<fields> or linked:<source.column>"), key("token"),
+            key("source"), key("source_key"), key("rule", "same:<fields> or linked:<source.column>"), key("token", long=True),
             text("distrust", "why the value means nothing wherever it stands; null where it may link"),
         )  # fmt: skip
 
     def _distrusted(self, entity: str) -> sa.Table:
         return self._table(
             "identity", f"{entity}__distrusted", "One row per token that two or more records hold and that links nobody.",
-            key("rule"), key("token"),
+            key("rule"), key("token", long=True),
             text("reason", "role-mailbox, mail-provider, placeholder, digest-of-nothing, masked, trivial-number, max_records or strangers"),
             count("records", "that hold it"),
         )  # fmt: skip
@@ -72,7 +72,7 @@ class Identified(Drawing):
     def _block(self, entity: str) -> sa.Table:
         return self._table(
             "identity", f"{entity}__block", "One row per live record and thing for which similarity compares it with others: never an edge.",
-            key("source"), key("source_key"), key("rule", "number of the blocking rule, in the rule's order"), key("token"),
+            key("source"), key("source_key"), key("rule", "number of the blocking rule, in the rule's order"), key("token", long=True),
         )  # fmt: skip
 
     def _pair(self, entity: str) -> sa.Table:

@@ -29,6 +29,9 @@ class Landed(Drawing):
             time("as_of", "logical time of the batch"), text("delivered_as", "name under which it came"),
             text("content", "SHA-256 of the delivered bytes"), text("columns", "header, as a JSON array"),
             count("rows", "rows landed"), count("bad_rows", "rows that could not be read; see <batch>.rejects.parquet"),
+            text("types", "column: type where the delivery had one, as a JSON object"),
+            text("position", "up to where the extract's cursor had read with this batch; the next extract goes on from it"),
+            count("unplaced", "rows without a value of the cursor"), text("checksum", "SHA-256 of the landed file"),
             count("_publication"),
         )  # fmt: skip
         self.delivery = table(

@@ -31,7 +31,7 @@ class Published(Drawing):
             key_count("publication", "the one that brought it"), key("entity", "kind of thing, e.g. contact"),
             key("entity_id", "the <entity>_id of its table"), key("field", "column of its table; empty: the whole row"),
             text("kind", "created, changed, retired or revived"), text("old", "as text"), text("new", "as text"),
-            text("cause", "claim, identity, rule, deletion, reference or release of a hold"), text("system", "whose value it now is"),
+            text("cause", "claim, decision, identity, rule, deletion, reference or release of a hold"), text("system", "whose value it now is"),
         )  # fmt: skip
         self.identity_change = table(
             "conformed", "identity_change", "One row per publication and two ids between which records went: a merge or a split.",
@@ -68,16 +68,22 @@ class Published(Drawing):
         return self._table("conformed", entity, comment, key(f"{entity}_id", "stable id"), *values)
 
     def _owner_words(self, entity: str, field: str) -> str:
-        rule = self.ownership.rule_of(entity, field)
+        rule, summary = self.ownership.rule_of(entity, field), self._fields(entity)[field].summary
+        if summary:
+            return f"counted: {summary.words}"
         return f"owner: {rule.owner}" if rule.owner else f"takes the {rule.take} of {', '.join(rule.among)}"
 
     def _sources(self, entity: str) -> sa.Table:
         columns: list[sa.Column[Any]] = [key(f"{entity}_id", "stable id")]
         for name in self._fields(entity):
-            columns.append(text(f"{name}_system", f"system that says {name}"))
-            columns.append(text(f"{name}_key", f"its record that says {name}"))
+            columns.append(text(f"{name}_system", f"system that says {name}; steward: a person decided"))
             columns.append(
-                text(f"{name}_rule", "rule that decided: owner, exception, fallback, stale_owner, take or hold")
+                text(f"{name}_key", f"its record that says {name}; the number of the override where a person decided")
+            )
+            columns.append(
+                text(
+                    f"{name}_rule", "rule that decided: decision, owner, exception, fallback, stale_owner, take or hold"
+                )
             )
             columns.append(time(f"{name}_since", f"when that system's {name} changed"))
         return self._table("conformed", f"{entity}_source", f"One row per {entity}: who says so, per cell.", *columns)

@@ -11,6 +11,7 @@ from rich.markup import escape
 from sor_pipeline.publish.churn import digest, leaving
 from sor_pipeline.run import Run
 from sor_pipeline.steward.acceptances import accept
+from sor_pipeline.terminal.delivering import waiting_plans
 from sor_pipeline.terminal.paper import Paper
 
 
@@ -19,7 +20,7 @@ def say_accepted(run: Run, paper: Paper, subject: str, by: str, reason: str) -> 
 
     Raises DecisionRefused for a subject that no guard can have named.
     """
-    fresh = accept(run, subject, by, reason, churning(run))
+    fresh = accept(run, subject, by, reason, churning(run), waiting_plans(run))
     paper.data({"subject": subject, "fresh": fresh})
     paper.say(f"{'accepted' if fresh else 'was accepted already'}: {escape(subject)}")
     if fresh:

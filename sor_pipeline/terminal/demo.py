@@ -18,7 +18,7 @@ from sor_pipeline.flow import Passage, emptied, opened, pass_through, reading
 from sor_pipeline.observe import disagreements, status
 from sor_pipeline.ownership.lint import load_checked
 from sor_pipeline.run import Run
-from sor_pipeline.settings import DEFAULT_HOME, Settings
+from sor_pipeline.settings import DEFAULT_HOME, WAREHOUSE, Settings
 from sor_pipeline.tables import cell, claim
 from sor_pipeline.terminal.paper import Paper, Row, near, number, read
 from sor_pipeline.terminal.reports import by_field
@@ -26,12 +26,17 @@ from sor_pipeline.terminal.reports import by_field
 FOLDER = "demo"
 
 
-def play(home: Path, paper: Paper, *, contacts: int, days: int, seed: int) -> list[Passage]:
-    """Fill `home` with the demo company's extracts and state, afresh; the document lies beside the extracts."""
+def play(
+    home: Path, paper: Paper, *, contacts: int, days: int, seed: int, warehouse: str | None = None
+) -> list[Passage]:
+    """Fill `home` with the demo company's extracts and state, afresh; the document lies beside the extracts.
+
+    `warehouse`: URL of the warehouse, where that is not a file in `home`.
+    """
     folder = home / FOLDER
     document = folder / "ownership.yaml"
-    settings = Settings.read({}, ownership=document, home=home)
-    emptied(settings)
+    settings = Settings.read({WAREHOUSE: warehouse} if warehouse else {}, ownership=document, home=home)
+    emptied(load_checked(DOCUMENT), settings)
     folder.mkdir()
     shutil.copyfile(DOCUMENT, document)
     ownership = load_checked(document)
@@ -48,7 +53,7 @@ def play(home: Path, paper: Paper, *, contacts: int, days: int, seed: int) -> li
         for day in range(1, days + 2):
             progress(f"day {day}: writing extracts")
             written = company.write_day(day)
-            with opened(ownership, settings, morning_of(day), progress) as run:
+            with opened(ownership, settings, morning_of(day), progress, notice=paper.notice) as run:
                 passage = pass_through(run)
                 taken = sum(company.apply(file).taken for file in outbox_files(settings, passage.publication))
                 passages.append(passage)
@@ -104,14 +109,30 @@ def tell_findings(run: Run, paper: Paper, company: Demo, fight: list[dict[str, A
     )
     paper.table(
         f"The fight: {FIGHT[0]} keeps overwriting one e-mail (its record {company.fighter_key})",
-        in_spans(fight), ("day", "marketing_says", "owner_says", "they", "our_correction"),
-        note="It ended when marketing switched its nightly import off: the correction stuck.",
+        in_spans(fight), ("day", "marketing_says", "owner_says", "they", "our_correction", "undone", "written"),
+        note=_how_it_ended(run, company, fight),
     )  # fmt: skip
     paper.say(
         f"After a quiet day, on which every tool only obeyed, [bold]{open_now:,} corrections are open[/bold]. "
         f"Rows unaccounted for: {unaccounted}.\n"
     )
     tell_where_to_look(run, paper, top)
+
+
+def _how_it_ended(run: Run, company: Demo, fight: Sequence[Row]) -> str:
+    """The breaker's day, and the case that it opened."""
+    broke = next((row["day"] for row in fight if not row["written"]), None)
+    if broke is None:
+        return "It goes on: every import undoes the correction. Undone twice, the cell is no longer written."
+    case = run.tables.case
+    about = (case.c.kind == "broken", case.c.source == FIGHT[0], case.c.source_key == company.fighter_key)
+    opened_case = read(run, sa.select(case.c.case_id).where(*about), 1)
+    waits = f"Case {opened_case[0]['case_id']} waits for a steward: `sor cases`." if opened_case else ""
+    undone = max(row["undone"] for row in fight)
+    return (
+        f"Undone {undone} times, the cell is no longer written from day {broke} on; the conflict stays open. {waits} "
+        "The conformed e-mail was its owner's all along."
+    )
 
 
 def in_spans(fight: Sequence[Row]) -> list[Row]:
@@ -133,7 +154,8 @@ def tell_where_to_look(run: Run, paper: Paper, top: list[Row]) -> None:
     sor = f"{command()} --home {home}" if str(home) != DEFAULT_HOME else command()
     paper.say("[bold]Where to look next[/bold]")
     paper.say(f"  the agreement          {near(run.settings.ownership)}")
-    paper.say(f"  the conformed tables   {near(run.settings.conformed)}")
+    published = "schema conformed of the database" if run.engine.served else near(run.settings.conformed)
+    paper.say(f"  the conformed tables   {published}")
     paper.say(f"  the corrections        {near(run.settings.outbox)}")
     paper.say(f"  what is published      {sor} status")
     paper.say(f"  who disagrees on what  {sor} conflicts")
@@ -165,7 +187,7 @@ def todays_round(run: Run, company: Demo, day: int) -> dict[str, Any]:
         .where(staged.c._key == company.fighter_key),
     )[0]
     told = (
-        sa.select(correction.c.state)
+        sa.select(correction.c.state, correction.c.reverts)
         .where(
             correction.c.source == FIGHT[0],
             correction.c.source_key == company.fighter_key,
@@ -174,12 +196,17 @@ def todays_round(run: Run, company: Demo, day: int) -> dict[str, Any]:
         .order_by(correction.c.proposed_in.desc())
     )
     states = read(run, told, 1)
+    shut = run.tables.broken
+    cell_of = (shut.c.source == FIGHT[0], shut.c.source_key == company.fighter_key)
+    broken = read(run, sa.select(shut.c.since).where(*cell_of))
     return {
         "day": day,
         "marketing_says": row["said"],
         "owner_says": row["owner"],
         "they": "agree" if row["said"] == row["owner"] else "disagree",
         "our_correction": states[0]["state"] if states else None,
+        "undone": states[0]["reverts"] if states else 0,
+        "written": not broken,
     }
 
 

@@ -16,6 +16,8 @@ TOLD: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("check", ("expectations", "failed", "held", "released")),
     ("publish", ("created", "changed", "retired", "conflicts")),
     ("correct", ("proposed", "confirmed", "altered", "reverted", "superseded", "inexpressible", "open")),
+    ("deliver", ("planned", "dry_run", "accepted", "refused", "superseded", "failed", "unknown")),
+    ("steward", ("opened", "reopened", "closed", "escalated", "overdue", "open", "notified", "unnotified")),
     ("observe", ("corrections",)),
 )
 

@@ -7,9 +7,10 @@ from typing import Any
 
 from rich.markup import escape
 
-from sor_pipeline.observe import cases, disagreements, status, why
+from sor_pipeline.observe import casebook, cases, disagreements, overrides, status, why
 from sor_pipeline.run import Run
 from sor_pipeline.tables import ClaimState
+from sor_pipeline.terminal.casework import in_words
 from sor_pipeline.terminal.paper import Paper, Row, near, number, read
 
 SEVERITIES = "warn: published and reported; hold: what fails keeps its last good value; block: nothing is published"
@@ -30,6 +31,7 @@ def show_status(run: Run, paper: Paper) -> None:
     publication = read(run, status.publications(tables), 1)
     answer: dict[str, Any] = {
         "publication": publication[0] if publication else None,
+        "state": next(iter(read(run, status.versions(tables), 1)), None),
         "runs": read(run, status.runs(tables), 5),
         "sources": read(run, status.sources(tables)),
         "refused": read(run, status.refusals(tables)),
@@ -37,6 +39,7 @@ def show_status(run: Run, paper: Paper) -> None:
         "findings": read(run, status.findings(tables), 50),
         "changes": read(run, status.changes(tables), 20),
         "cases": read(run, cases.by_kind(tables)),
+        "cases_by_steward": read(run, casebook.by_steward(tables)),
         "rows_unaccounted_for": number(run, status.unaccounted(tables)),
     }
     paper.data(answer)
@@ -51,6 +54,11 @@ def show_status(run: Run, paper: Paper) -> None:
         )
     if answer["cases"]:
         paper.say(f"[yellow]Waiting for a person:[/yellow] {cases_in_words(answer['cases'])}. Next: sor review")
+    if answer["cases_by_steward"]:
+        paper.say(f"[yellow]Open cases:[/yellow] {escape(in_words(answer['cases_by_steward'], run))}. Next: sor cases")
+    if answer["state"]:
+        made, since = answer["state"], f"{answer['state']['at']:%Y-%m-%d %H:%M}"
+        paper.say(f"[dim]State version {made['version']}, since {since}, release {made['release']}[/dim]")
     brief = [dict(row) | {"message": (row["message"] or "").partition("\n")[0] or None} for row in answer["runs"]]
     if brief and brief[0]["state"] == "blocked":
         paper.say(f"[red]The last run published nothing:[/red] {escape(answer['runs'][0]['message'])}")
@@ -162,26 +170,34 @@ def show_why(run: Run, paper: Paper, entity: str, name: str, field: str | None) 
         held = [row for row in read(run, why.cells(run.tables, entity, entity_id)) if field in (None, row["field"])]
         said = [row for row in read(run, why.claims(run.tables, entity, entity_id)) if field in (None, row["field"])]
         said = [dict(row) | {"state": ClaimState(row["state"]).name} for row in said if row["state"] is not None]
-        answer.append({"entity_id": entity_id, "cells": held, "claims": said})
+        decided = [one for row in held if row["rule"] == "decision" for one in _decided(run, row)]
+        answer.append({"entity_id": entity_id, "cells": held, "claims": said, "overrides": decided})
         paper.table(f"{entity} {entity_id}", held, ("field", "value", "system", "key", "rule", "since"))
         if field:
             gone = ("deleted_at",) if any(row["deleted_at"] for row in said) else ()
             columns = ("system", "key", "state", "claimed", "since", *gone)
             paper.table(f"What everybody says about {field}", said, columns)
             paper.say(_rule(run, entity, field, held))
+        for one in decided:
+            until = f"date:{one['until_date']}" if one["until_date"] else one["until"]
+            words = f"{one['field']} is what {one['by']} decided on {one['at']:%Y-%m-%d} ({one['reason']})"
+            paper.say(f"[bold]In force: [/bold]{escape(words)}, override {one['number']}, until {until}.")
     paper.data(answer)
     return bool(ids)
+
+
+def _decided(run: Run, cell: Row) -> list[Row]:
+    """The override that decides the cell."""
+    return [dict(row) | {"field": cell["field"]} for row in read(run, overrides.one(run.tables, int(cell["key"])))]
 
 
 def _rule(run: Run, entity: str, field: str, held: list[Row]) -> str:
     """The rule in words, with the reason where an exception decided."""
     rule = run.ownership.rule_of(entity, field)
     decided = held[0]["rule"] if held else None
-    words = [
-        f"{field} takes the {rule.take} of {', '.join(rule.among)}."
-        if rule.take
-        else f"{field} is owned by {rule.owner}."
-    ]
+    summary = run.ownership.entities[entity].fields[field].summary
+    taken = summary.words if summary else f"{rule.take} of {', '.join(rule.among)}"
+    words = [f"{field} takes the {taken}." if rule.take else f"{field} is owned by {rule.owner}."]
     words += [f"Fallback: {', '.join(rule.fallback)}."] if rule.fallback else []
     words += ["Nobody who may speak has a value."] if held and held[0]["value"] is None else []
     words += [

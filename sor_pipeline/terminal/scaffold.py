@@ -19,7 +19,8 @@ from sor_pipeline.ownership.scaffold.sample import Kind
 from sor_pipeline.ownership.scaffold.writing import written
 from sor_pipeline.ownership.source import Mapping
 from sor_pipeline.stage.standard import standardise
-from sor_pipeline.terminal.survey import surveyed
+from sor_pipeline.terminal.survey import Survey, surveyed
+from sor_pipeline.terminal.tables import surveyed_tables
 
 _READ_AS_THEY_ARE = ("text", "name", "choice", "ref", "list")
 
@@ -38,15 +39,24 @@ def draft(folder: Path) -> Draft:
     Raises SorError where nothing below the folder can be read as an extract.
     """
     folder = Path(folder)
-    survey = surveyed(folder)
+    return _drafted(surveyed(folder), str(folder), "name the folder that holds the extracts")
+
+
+def draft_from_database(url: str, schema: str) -> Draft:
+    """A document for the tables of a schema. A password in `url` is not written: `${DATABASE_PASSWORD}` stands for it.
+
+    Raises SorError where the database cannot be read, or has no such table.
+    """
+    return _drafted(surveyed_tables(url, schema), schema or "the database", "name the schema with --schema")
+
+
+def _drafted(survey: Survey, where: str, todo: str) -> Draft:
     if not any(stream.columns for stream in survey.streams):
         found = f"{len(survey.notes)} files, none of them readable" if survey.notes else "no file"
         lines = "\n".join(survey.notes[:20])
-        todo = "name the folder that holds the extracts" + (f"; what was found:\n{lines}" if lines else "")
-        expected = "at least one CSV, JSON, Parquet or Excel file"
-        raise SorError(
-            Fault("no-extracts", str(folder), "nothing below this folder is an extract", found, expected, todo)
-        )
+        todo += f"; what was found:\n{lines}" if lines else ""
+        expected = "at least one CSV, JSON, Parquet or Excel file, or a table"
+        raise SorError(Fault("no-extracts", where, "nothing there is an extract", found, expected, todo))
     guessed = guesses(survey.streams, readable)
     lacking = [f"{file}: {why}" for source in guessed.sources.values() for file, why in source.stream.unread]
     notes = tuple(dict.fromkeys((*survey.notes, *lacking)))

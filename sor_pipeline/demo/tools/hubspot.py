@@ -36,6 +36,8 @@ PIPELINE = {
 }
 LANGUAGE_SINCE = 3
 """The day on which the export gains the column `hs_language`."""
+SHOWN = ("last_interaction__c", "open_tickets__c", "mrr__c", "usage_30d__c")
+"""Columns that the CRM only shows: blank until somebody writes to them."""
 TWIN = 900_000_000
 
 
@@ -183,6 +185,7 @@ def _show_companies(rows: pl.DataFrame, _day: int) -> pl.DataFrame:
         website=plain("website"),
         hubspot_owner_id=plain("account_manager"),
         createdate=said("customer_since", "%Y-%m-%dT%H:%M:%S.000Z"),
+        **dict.fromkeys(SHOWN, pl.lit("")),
         hs_lastmodifieddate=at("changed", "%Y-%m-%dT%H:%M:%S.000Z"),
     )
 

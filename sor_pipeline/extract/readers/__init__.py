@@ -7,8 +7,8 @@ in beside the others. Does not: where chunks go (`landing`), whether a delivery 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
@@ -41,10 +41,14 @@ class Chunk:
 
     `rows`: `_row` (int64, 1-based number in the delivery, bad rows counted) and every delivered column as text.
     `rejects`: as `REJECTS`; `raw` is the row as delivered, undecodable bytes as `\\xNN`.
+    `types`: column: type, where the delivery has types; the first chunk says it. `position`: up to where a cursor
+    reads, in the words of `positions`; the first chunk says it, '' where there is no cursor.
     """
 
     rows: pa.Table
     rejects: pa.Table
+    types: Mapping[str, str] = field(default_factory=dict)
+    position: str = ""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -88,6 +92,12 @@ def checked_header(where: str, names: Sequence[str]) -> tuple[str, ...]:
     if len(names) > MOST_COLUMNS:
         raise refusals.bad_header(where, f"{len(names):,} columns")
     return tuple(names)
+
+
+def has_column(columns: Sequence[str], name: str) -> bool:
+    """Whether a name leads to a delivered column; a dotted one may lead into a column of JSON."""
+    steps = name.split(".")
+    return any(".".join(steps[:end]) in columns for end in range(1, len(steps) + 1))
 
 
 _SUFFIXES = {

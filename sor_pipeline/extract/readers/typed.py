@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 
 import polars as pl
 import pyarrow as pa
@@ -39,7 +40,8 @@ class ParquetReader:
     def _read(self, delivery: Delivery) -> Iterator[Chunk]:
         with parquet.ParquetFile(delivery.file) as file:
             names = checked_header(delivery.name, file.schema_arrow.names)
-            yield typed_chunk(file.schema_arrow.empty_table(), 1)
+            types = {field.name: str(field.type) for field in file.schema_arrow}
+            yield replace(typed_chunk(file.schema_arrow.empty_table(), 1), types=types)
             seen = 0
             for batch in file.iter_batches(batch_size=ROWS):
                 yield typed_chunk(pa.table(batch.columns, names=list(names)), seen + 1)

@@ -1,7 +1,7 @@
 """What the parts of a well-formed document say against each other.
 
 Belongs here: the order of the checks, and `read`, which loads and lints in one go. Each check
-is a noun of this folder: names, ruling, conditions, mapping, matching, writing.
+is a noun of this folder: names, ruling, conditions, mapping, matching, writing, converging.
 Does not: faults of form (`load`), anything that needs the data.
 """
 
@@ -16,11 +16,15 @@ from sor_pipeline.errors import Fault, OwnershipError
 from sor_pipeline.ownership.document import Ownership
 from sor_pipeline.ownership.gaps import Gaps
 from sor_pipeline.ownership.lint.conditions import check_conditions
+from sor_pipeline.ownership.lint.converging import check_converging
 from sor_pipeline.ownership.lint.mapping import check_mapping
 from sor_pipeline.ownership.lint.matching import check_matching
 from sor_pipeline.ownership.lint.names import check_names
 from sor_pipeline.ownership.lint.notebook import Notebook
 from sor_pipeline.ownership.lint.ruling import check_ruling
+from sor_pipeline.ownership.lint.stewards import check_stewards
+from sor_pipeline.ownership.lint.summaries import check_summaries
+from sor_pipeline.ownership.lint.targets import check_targets
 from sor_pipeline.ownership.lint.writing import check_writing
 from sor_pipeline.ownership.load import survey
 from sor_pipeline.ownership.places import Places, in_order
@@ -55,10 +59,14 @@ class Reading(NamedTuple):
 CHECKS: tuple[Callable[[Notebook], None], ...] = (
     check_names,
     check_ruling,
+    check_summaries,
     check_conditions,
     check_mapping,
     check_matching,
     check_writing,
+    check_converging,
+    check_targets,
+    check_stewards,
 )
 """The order in which faults of one line are told."""
 

@@ -65,7 +65,8 @@ class Notebook:
         for path, _, spec in self.entities():
             scopes += [(*path, "fields")] if names is spec.fields else []
             scopes += [(*path, "groups")] if names is spec.groups else []
-        declares = {"system": scopes[0], "source": scopes[1], "entity": scopes[2]}.get(noun, scopes[-1])
+        apart: dict[str, Path] = {"system": scopes[0], "source": scopes[1], "entity": scopes[2]}
+        declares = ("stewards",) if noun == "steward" else apart.get(noun, scopes[-1])
         return noun == "type" or self.gaps.settled(declares, name)
 
     def declared(self, name: str, scope: Path, names: Collection[str]) -> bool:

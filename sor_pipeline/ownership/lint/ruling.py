@@ -52,7 +52,7 @@ def _one_rule(book: Notebook, path: Path, entity: str, declared: Field) -> None:
 
 def _someone_speaks(book: Notebook, path: Path, entity: str, name: str, declared: Field) -> None:
     """The field is mapped by somebody, and by its owner."""
-    if not book.clear(entity) or not book.mapped_as_written(entity, [name]):
+    if declared.summary or not book.clear(entity) or not book.mapped_as_written(entity, [name]):
         return
     mapping = book.ownership.mapping_systems(entity, name)
     if not mapping:

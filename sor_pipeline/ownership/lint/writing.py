@@ -9,12 +9,13 @@ from sor_pipeline.ownership.document import Rule, system_of
 from sor_pipeline.ownership.entity import Field
 from sor_pipeline.ownership.inversion import inverts
 from sor_pipeline.ownership.lint.notebook import Notebook, Path
+from sor_pipeline.ownership.loaders import ANY
 from sor_pipeline.ownership.matching import Linked
 from sor_pipeline.ownership.source import Mapping, Source
 
 
 def check_writing(book: Notebook) -> None:
-    """accepts-unmapped, -key, -shared, -own, lossy-mapping, code-for-none, reflect-not-accepted."""
+    """accepts-unmapped, -key, -shared, -own, lossy-mapping, code-for-none, reflect-not-accepted, reflect-speaks."""
     for path, name, source in book.sources():
         entity = book.ownership.entities.get(source.entity)
         for position, field in enumerate(source.accepts):
@@ -65,6 +66,8 @@ def _accepted(book: Notebook, path: Path, name: str, source: Source, field: str,
 
 def _may_say_deleted(mapping: Mapping, deletions: tuple[str, ...]) -> bool:
     """Whether a text that is written back may be one that means deleted; free text may be any."""
+    if ANY in deletions:
+        return True
     if mapping.codes:
         first = {ours: theirs for theirs, ours in reversed(mapping.codes.items())}
         return bool(set(first.values()) & set(deletions))
@@ -103,13 +106,31 @@ def _others_may_own(rule: Rule) -> bool:
 
 
 def _reflected(book: Notebook, path: Path, entity: str, field: str, system: str) -> None:
+    """Who shows a field can be written to, and never speaks for it: else our own writing would become a word."""
     sources = {name: spec for name, spec in book.ownership.sources_of(entity).items() if system_of(name) == system}
-    certain = book.sources_settled() and all(book.gaps.whole("sources", source, "accepts") for source in sources)
-    if certain and not any(field in spec.accepts for spec in sources.values()):
-        what = f"`{system}` is to show `{field}`, but none of its sources accepts it"
-        found = ", ".join(sources) or f"no source of `{entity}` in `{system}`"
-        todo = f"add `{field}` to `accepts` of a source of `{system}`, or remove it from `reflect_in`"
-        book.error("reflect-not-accepted", path, what, found, f"`{field}` in `accepts`", todo)
-    if book.ownership.rule_of(entity, field).owner == system and book.decided_as_written(entity, field):
+    rule = book.ownership.rule_of(entity, field)
+    settled = book.sources_settled() and book.mapped_as_written(entity, [field])
+    if not settled or not book.decided_as_written(entity, field):
+        return
+    if rule.owner == system:
         what = f"`{system}` owns `{field}` and shows it anyway"
         book.warn("setting-without-effect", path, what, f"`{system}`", "other systems", "remove it from `reflect_in`")
+        return
+    if not any(field in spec.accepts for spec in sources.values()):
+        what = f"`{system}` is to show `{field}`, but no column of its sources can be written for it"
+        found = ", ".join(sources) or f"no source of `{entity}` in `{system}`"
+        todo = f"map a column of its own to `{field}` in a source of `{system}`, or remove it from `reflect_in`"
+        book.error("reflect-not-accepted", path, what, found, f"a column for `{field}` that can be written", todo)
+    speaks = [
+        word
+        for word, systems in (
+            ("fallback", rule.fallback),
+            ("exceptions", tuple(exception.owner for exception in rule.exceptions)),
+            ("among", rule.among),
+        )
+        if system in systems
+    ]
+    if speaks:
+        what = f"`{system}` shows `{field}` read-only, and is asked for it: our own writing would be its word"
+        todo = f"remove `{system}` from `{speaks[0]}`, or from `reflect_in` and name the field in its `accepts`"
+        book.error("reflect-speaks", path, what, f"`{system}` in `{speaks[0]}`", "systems that only show it", todo)

@@ -14,7 +14,7 @@ from sor_pipeline.ownership.scaffold.names import LONGEST, allowed_field, bare, 
 from sor_pipeline.ownership.scaffold.sample import Column, Kind, Reads
 from sor_pipeline.ownership.scaffold.words import FALSE, OTHER_PEOPLE, PEOPLE, PERSONAL, TRUE
 
-_LOADERS = ("_fivetran_", "_airbyte_", "_dlt_", "_sdc_", "_stitch_", "__hevo")
+_LOADERS = ("_fivetran_", "_airbyte_", "_ab_cdc_", "_dlt_", "_sdc_", "_stitch_", "__hevo")
 _WIDER = {
     frozenset({"integer", "decimal"}): "decimal",
     frozenset({"date", "timestamp"}): "timestamp",

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from itertools import combinations, pairwise
 from statistics import median
 
+from sor_pipeline.ownership.loaders import DELETED as LOADERS_WORD
+from sor_pipeline.ownership.loaders import LOADED_AT, deletion_texts
 from sor_pipeline.ownership.scaffold.kinds import ENOUGH, guess
 from sor_pipeline.ownership.scaffold.names import bare, singular, stream_words
 from sor_pipeline.ownership.scaffold.sample import Column, Kind, Reads, Stream
@@ -57,6 +59,7 @@ class Delivery:
     mode: Mode
     why: str
     every: str = ""
+    cursor: str = ""
 
 
 def key_of(stream: Stream, entity: str) -> Key:
@@ -137,9 +140,11 @@ def _together(stream: Stream, columns: tuple[Column, ...]) -> tuple[int, int]:
 
 
 def change_of(stream: Stream, key: Key, reads: Reads) -> Change | None:
-    """The best named column whose texts are times in nearly every row."""
+    """The best named column whose texts are times in nearly every row; in a table, no time of loading."""
     for name in CHANGED:
         for column in stream.columns:
+            if stream.table and column.name in LOADED_AT:
+                continue
             named = name in (bare(column.name), column.name.lower())
             if not named or column.name in key.columns or not column.texts or column.filled < ENOUGH * column.rows:
                 continue
@@ -152,6 +157,9 @@ def change_of(stream: Stream, key: Key, reads: Reads) -> Change | None:
 
 def deletion_of(stream: Stream, key: Key) -> Deletion | None:
     """A flag that says deleted or, turned round, alive; or a status with a code that says so."""
+    marked = next((name for name in LOADERS_WORD if any(column.name == name for column in stream.columns)), "")
+    if marked:
+        return Deletion(marked, deletion_texts(marked), "the loader's own mark")
     named = {bare(column.name): column for column in reversed(stream.columns)}
     named |= {column.name.lower(): column for column in reversed(stream.columns)}
     for name in (*DELETED, *LIVES):
@@ -175,6 +183,8 @@ def deletion_of(stream: Stream, key: Key) -> Deletion | None:
 
 def delivery_of(stream: Stream, entity: str, key: Key, change: Change | None, deletion: Deletion | None) -> Delivery:
     """From what the files show: whether one repeats the keys of the one before, and how far apart they are."""
+    if stream.table:
+        return _of_table(stream, entity, deletion)
     every = _rhythm(stream)
     kept = _kept(stream, key)
     if kept is not None and kept < 0.5:
@@ -188,6 +198,19 @@ def delivery_of(stream: Stream, entity: str, key: Key, change: Change | None, de
     if kept is not None:
         return Delivery(Mode.snapshot, f"files share {kept:.0%} of their keys: each has everything", every)
     return Delivery(Mode.snapshot, "each file has everything; `changes` if only what changed", every)
+
+
+def _of_table(stream: Stream, entity: str, deletion: Deletion | None) -> Delivery:
+    """By cursor where a loader says when it loaded a row and what is gone; else whole."""
+    columns = {column.name for column in stream.columns}
+    cursor = next((name for name in LOADED_AT if name in columns), "")
+    if cursor and entity == "interaction":
+        return Delivery(Mode.events, "what happened stays", cursor=cursor)
+    if cursor and deletion:
+        why = f"`{cursor}` says what is new, `{deletion.column}` what is deleted"
+        return Delivery(Mode.changes, why, cursor=cursor)
+    why = "all is read, and what is missing deleted; `changes` with a `cursor` reads less, and deletes nothing"
+    return Delivery(Mode.snapshot, why)
 
 
 def _kept(stream: Stream, key: Key) -> float | None:

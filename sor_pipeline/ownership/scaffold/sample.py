@@ -91,7 +91,8 @@ class Stream:
     """One stream of extracts: its name, its files and what was seen in them.
 
     `settings` are keys of the document's `extract` that the files need (delimiter, encoding, records, …);
-    `unread` the files that match the glob and could not be read, with the reason.
+    `unread` the files that match the glob and could not be read, with the reason. A stream that is a table of a
+    database has `table` and `url` in place of a glob.
     """
 
     system: str
@@ -101,6 +102,8 @@ class Stream:
     parts: tuple[Part, ...]
     unread: tuple[tuple[str, str], ...] = ()
     remarks: tuple[str, ...] = field(default=())
+    table: str = ""
+    url: str = ""
 
     @property
     def name(self) -> str:

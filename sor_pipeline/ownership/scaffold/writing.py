@@ -96,10 +96,16 @@ def _source(name: str, source: SourceGuess) -> Iterator[str]:
         yield f"    # {remark(line)}"
     yield _line(4, f"entity: {scalar(source.entity)}", source.entity_why)
     yield "    extract:"
-    yield _line(6, f"files: {scalar(stream.glob)}", _files(source))
+    if stream.table:
+        yield _line(6, f"table: {scalar(stream.table)}", f"{stream.rows:,} rows looked at")
+        yield f"      url: {scalar(stream.url)}"
+    else:
+        yield _line(6, f"files: {scalar(stream.glob)}", _files(source))
     for setting, value in stream.settings.items():
         yield _line(6, f"{setting}: {scalar(value) if isinstance(value, str) else value}", "as the files are written")
     yield _line(6, f"mode: {source.delivery.mode.value}", source.delivery.why)
+    if source.delivery.cursor:
+        yield _line(6, f"cursor: {scalar(source.delivery.cursor)}", "when the loader loaded the row")
     if source.delivery.every:
         yield _line(6, f"every: {source.delivery.every}", "how far apart the files are")
     if source.deletion:
