@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from filelock import FileLock, Timeout
 
 from sor_pipeline.access import grants
+from sor_pipeline.engine import renewal
 from sor_pipeline.engine.open import open_engine
 from sor_pipeline.errors import EngineError, Fault, SettingsError
 from sor_pipeline.migrate import state
@@ -26,7 +27,7 @@ from sor_pipeline.observe import belonging
 from sor_pipeline.ownership.document import Ownership
 from sor_pipeline.run import Run
 from sor_pipeline.settings import Settings
-from sor_pipeline.tables import SCHEMAS, VERSION, Tables
+from sor_pipeline.tables import MARTS, MARTS_BUILDING, SCHEMAS, VERSION, Tables
 
 BRIEFLY = 5.0
 """Seconds that somebody who only looks waits for a run to let go of the warehouse."""
@@ -115,7 +116,9 @@ def _cleared(ownership: Ownership, settings: Settings) -> None:
             return
         belonging.refuse_any_other(run)
         with engine.alone(tables.lease, _who(), 0):
-            engine.clear(SCHEMAS)
+            with engine.begin() as connection:
+                renewal.withdrawn(connection, MARTS)
+            engine.clear((*SCHEMAS, MARTS_BUILDING))
 
 
 def served(settings: Settings) -> bool:

@@ -141,7 +141,7 @@ def _taken(take: str, rivals: list[str], says: Any, since: Any) -> Cell:
         "earliest": lambda s: -since(s).timestamp(),
         "longest": lambda s: len(str(cells[s].value)),
         "max": lambda s: cells[s].value,
-        "min": lambda s: -cells[s].value,
+        "min": lambda s: -sorted(c.value for c in cells.values()).index(cells[s].value),
         "most_common": lambda s: votes[compare(cells[s].value)],
     }[take]
     best = max(score(s) for s in rivals)

@@ -24,6 +24,8 @@ from sor_pipeline.ownership.lint import lint
 from sor_pipeline.run import Outcome, Run
 from sor_pipeline.settings import Settings
 from sor_pipeline.steward import step, verbs
+from sor_pipeline.terminal.casework import show_cases
+from sor_pipeline.terminal.paper import Paper
 from sor_pipeline_tests.flow_world import DOCUMENT
 
 NOW = datetime(2026, 3, 1, 12)
@@ -376,7 +378,30 @@ def test_the_commands(run: Run) -> None:
     assert json.loads(sor("cases", "--steward", "boss", "--json").stdout) == []
     assert "Next: sor conflicts --entity contact --field name" in sor("case", case_id).output
     assert sor("case", case_id, "assign").exit_code == 2
+    assert sor("case", case_id, "--reason", "done with it").exit_code == 2, "a verb that was forgotten is told"
 
 
 def _plain(_folder: Path) -> dict[str, Any]:
     return document().model_dump(mode="json", by_alias=True, exclude_defaults=True)
+
+
+def test_a_conflict_about_a_field_that_nobody_owns_names_nobody(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    for one in range(4):
+        write(run, run.tables.conflict, entity="contact", entity_id=f"e{one}", field="name", source="mail.members",
+              source_key=str(one), opened_in=1, kind="differs", system="mail")  # fmt: skip
+    at(run, NOW)
+    show_cases(run, Paper(), None, None, False, 10)
+    told = " ".join(capsys.readouterr().out.split())
+    assert "contact.name," in told
+    assert "None" not in told
+    assert "against" not in told
+
+
+def test_a_refused_correction_says_what_the_tool_said(run: Run) -> None:
+    everything(run)
+    for number, outcome, status in ((1, "failed", "429"), (2, "refused", "invalid_option")):
+        write(run, run.tables.attempt, source="mail.members", source_key="x", field="email", proposed_in=1,
+              attempt=number, system="mail", at=NOW, outcome=outcome, status=status)  # fmt: skip
+    at(run, NOW + 8 * DAY)
+    (one,) = (one for one in cases(run) if one["kind"] == "refused_correction")
+    assert json.loads(one["evidence"]) == {"proposed_in": 1, "status": "invalid_option"}

@@ -23,7 +23,7 @@ from sor_pipeline.ownership.document import Ownership
 from sor_pipeline.run import Run
 from sor_pipeline.simulate.models import Model, stored
 from sor_pipeline.simulate.play import models_of, simulate
-from sor_pipeline_tests.convergence_world import DOCUMENT, Company, Rows, worlds
+from sor_pipeline_tests.convergence_world import DOCUMENT, FIELDS, Company, Rows, worlds
 from sor_pipeline_tests.flow_world import FIRST, Site
 
 WORLDS = int(os.environ.get("SOR_WORLDS", "15"))
@@ -286,16 +286,52 @@ def test_what_reflects_accepts() -> None:
 @settings(max_examples=WORLDS, deadline=None, suppress_health_check=list(HealthCheck))
 @given(world=worlds())
 def test_obeying_leaves_nothing_to_correct_and_changes_nothing(world: Rows) -> None:
+    """Of deliveries that are acknowledged; the next test says what is lost where nobody acknowledges."""
     with TemporaryDirectory() as folder:
         company = Company(Path(folder), world)
         company.export(0)
         company.run(0, CORE)
         before = company.published()
-        company.obey("2026-03-02 12:00:00")
-        company.export(2)
-        company.run(2, CORE)
+        obeyed(company, acknowledged=True)
         assert company.corrections() == []
         assert company.published() == before
+
+
+def obeyed(company: Company, *, acknowledged: bool) -> None:
+    """Every tool stores what it is told and exports it two days later."""
+    company.obey("2026-03-02 12:00:00")
+    if acknowledged:
+        with opened(company.document, company.settings, FIRST) as run:
+            _answer(run, "accepted", 0)
+    company.export(2)
+    company.run(2, CORE)
+
+
+@pytest.mark.parametrize("acknowledged", [True, False])
+def test_what_nobody_acknowledged_may_make_a_record_the_newest(tmp_path: Path, acknowledged: bool) -> None:
+    """Found by the law: mail's v is newer and says yes; u is told a title, is stamped, and its old no would speak.
+
+    Without an acknowledgement nothing tells our stamp from theirs: a known limit, told in docs/convergence.md.
+    """
+    blank = dict.fromkeys(FIELDS, "")
+    older, newer = "2026-02-01 00:00:00", "2026-02-02 00:00:00"
+    world: Rows = {
+        "crm.accounts": [], "mail.companies": [], "desk.people": [],
+        "crm.people": [{**blank, "id": "1", "title": "Clerk", "opted_in": "true", "at": newer}],
+        "mail.people": [
+            {**blank, "id": "u", "opted_in": "false", "crm_id": "1", "at": older},
+            {**blank, "id": "v", "title": "Clerk", "opted_in": "true", "crm_id": "1", "at": newer},
+        ],
+    }  # fmt: skip
+    company = Company(tmp_path, world)
+    company.export(0)
+    company.run(0, CORE)
+    assert {row[:3] for row in company.corrections()} == {("mail.people", "u", "title")}
+    obeyed(company, acknowledged=acknowledged)
+    spoke = company.query(
+        "SELECT opted_in, opted_in_key FROM conformed.contact JOIN conformed.contact_source USING (contact_id)"
+    )
+    assert spoke == [(True, "v") if acknowledged else (False, "u")]
 
 
 def test_a_simulation_says_what_does_not_come_to_rest_and_touches_nothing(tmp_path: Path) -> None:

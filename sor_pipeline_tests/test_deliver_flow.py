@@ -76,7 +76,9 @@ def test_a_correction_is_delivered_and_confirmed_by_the_next_extract(tmp_path: P
     assert told(site) == [("confirmed", "accepted")]
 
 
-def test_the_commands(tmp_path: Path, tool: fakes.HubSpot, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_commands(
+    tmp_path: Path, tool: fakes.HubSpot, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     site = Site(tmp_path, Ownership.model_validate(document(tool.url, live=False)))
     site.settings.ownership.write_text(yaml.safe_dump(document(tool.url, live=False)), encoding="utf-8")
     site.document = load_checked(site.settings.ownership)
@@ -90,6 +92,9 @@ def test_the_commands(tmp_path: Path, tool: fakes.HubSpot, capsys: pytest.Captur
         assert left.value.code == code
         return json.loads(capsys.readouterr().out)
 
+    monkeypatch.setenv("SOR_STOP_DELIVERY", "mail")
+    assert sor("target", "start", "mail", "--reason", "x")["stopped"] == "environment"
+    monkeypatch.delenv("SOR_STOP_DELIVERY")
     (plan,) = sor("deliver")
     assert (plan["live"], plan["records"], plan["rows"][0]["wanted"]) == (False, 1, "(personal)")
     (plan,) = sor("deliver", "mail", "--plan", "--values")
@@ -98,7 +103,7 @@ def test_the_commands(tmp_path: Path, tool: fakes.HubSpot, capsys: pytest.Captur
     assert sor("target", "stop", "mail", "--reason", "strange", "--by", "me") == {
         "system": "mail",
         "on": False,
-        "number": 1,
+        "number": 2,
     }
     (row,) = sor("target", "list")
     assert (row["state"], row["open"], row["last turn"]) == ("stopped (file)", 1, "off by me: strange")
@@ -109,5 +114,8 @@ def test_the_commands(tmp_path: Path, tool: fakes.HubSpot, capsys: pytest.Captur
     (said,) = sor("deliver")
     assert said["counts"]["accepted"] == 1
     assert tool.store["101"]["name"] == "Ann"
+    with pytest.raises(SystemExit):
+        cli.main(["--ownership", str(site.settings.ownership), "--home", str(site.settings.home), "deliver", "--plan"])
+    assert "mail: nothing to send" in capsys.readouterr().out
     refused = sor("accept", "delivery:mail:0123", "--reason", "x", code=1)
     assert refused["faults"][0]["code"] == "unknown-subject"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -491,3 +492,73 @@ def test_every_engine_delivers_alike(tmp_path: Path, engine_url: str) -> None:
         assert stop(run, "tool") == 1
         assert start(run, "tool", "me", "on") == 2
         engine.close()
+
+
+@pytest.mark.parametrize("rest", [{"read": "/persons/{id}", "path": "/people/{id}"}, {"path": "/persons/{id}"}])
+def test_a_wrong_path_refuses_nothing_for_good(tmp_path: Path, rest: dict[str, str]) -> None:
+    described = {"body": {"data": "{fields}"}, "values": "data", "success": {"ok": True}, "error_code": "none", **rest}
+    with fakes.serving(fakes.Rest()) as fake:
+        honest = fake.answer
+
+        def answer(method: str, path: str, query: Any, body: Any, headers: Any) -> Any:
+            return honest(method, path, query, body, headers) if path.startswith("/people/") else (404, None, {})
+
+        fake.answer = answer  # type: ignore[method-assign]
+        filled(fake, people(30))
+        run = company(tmp_path, document("rest", fake.url, rest=described))
+        correct(run, wanted(30))
+        (fault,) = delivered(run).faults
+        assert (fault.code, len(fake.calls)) == ("delivery-doubted", 10)
+        assert "30 corrections wait" in fault.what
+        assert set(states(run).values()) == {"proposed"}
+        assert {row[3] for row in attempts(run)} == {"failed"}
+        good = replace(run, ownership=document("rest", fake.url))
+        with good.engine.held():
+            assert not delivered(later(good)).faults
+        assert set(states(run).values()) == {"delivered"}
+
+
+def test_a_few_records_that_are_gone_are_refused_as_before(tmp_path: Path) -> None:
+    with fakes.serving(fakes.Rest()) as fake:
+        filled(fake, {"id29": {"name": "A"}})
+        run = company(tmp_path / "one", document("rest", fake.url))
+        correct(run, [*wanted(5), ("id29", "name", "A", "B")])
+        assert delivered(run).counts["refused"] == 5
+        assert sorted(states(run).values()) == ["delivered", *["refused"] * 5]
+        run = company(tmp_path / "other", document("rest", fake.url))
+        correct(run, wanted(5))
+        assert (delivered(run).counts["refused"], set(states(run).values())) == (5, {"refused"})
+
+
+@pytest.mark.parametrize("status", [405, 415])
+def test_a_request_that_is_never_taken_refuses_nothing(tmp_path: Path, status: int) -> None:
+    with fakes.serving(fakes.Rest()) as fake:
+        filled(fake, people(3))
+        honest = fake.answer
+        fake.answer = lambda method, *rest: honest(method, *rest) if method == "GET" else (status, {}, {})  # type: ignore[method-assign]
+        run = company(tmp_path, document("rest", fake.url))
+        correct(run, wanted(3))
+        (fault,) = delivered(run).faults
+        assert (fault.code, fault.found) == ("delivery-unreachable", str(status))
+        assert set(states(run).values()) == {"proposed"}
+
+
+@pytest.mark.parametrize("secret", ["sécret", "one\ntwo"])
+def test_a_secret_that_no_header_can_hold_is_told_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, secret: str
+) -> None:
+    monkeypatch.setenv("TOOL_TOKEN", secret)
+    run = company(tmp_path, document("hubspot", "http://127.0.0.1:9"))
+    correct(run, wanted(1))
+    (fault,) = delivered(run).faults
+    assert (fault.code, fault.found) == ("delivery-denied", "unusable")
+    assert "TOOL_TOKEN" in fault.what
+    assert secret not in repr(fault)
+
+
+def test_a_stop_names_its_system(tmp_path: Path) -> None:
+    run = company(tmp_path, document("hubspot", "http://127.0.0.1:9"))
+    correct(run, wanted(1))
+    stop_now(run.settings, "tool", "me", "because")
+    (fault,) = delivered(run).faults
+    assert "sor target start tool" in fault.todo

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from sor_pipeline.flow import Passage, opened, pass_through
 from sor_pipeline.ownership.document import Ownership
 from sor_pipeline.run import Run
 from sor_pipeline.steward.overrides import Until, end_condition, end_override
+from sor_pipeline.terminal.cell import read_value
 from sor_pipeline.terminal.overriding import debt_of, say_set, show_overrides
 from sor_pipeline.terminal.paper import Paper
 from sor_pipeline.terminal.reports import show_why
@@ -241,6 +243,28 @@ def test_the_ledger_says_how_each_ended(
     assert "(personal)" in told
     assert "Debt: 10 overrides" in told
     assert "what jo decided on 2026-03-01 (because), override 1" in " ".join(told.split())
+
+
+def test_why_of_a_cell_that_somebody_cleared_says_so(
+    after_the_first: Company, days: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with opened(after_the_first.document, after_the_first.settings, FIRST + timedelta(days=12)) as hands:
+        show_why(hands, Paper(), "contact", "3", "name")
+    told = " ".join(capsys.readouterr().out.split())
+    assert "name is what jo decided" in told
+    assert "Nobody who may speak has a value" not in told
+
+
+def test_a_blank_is_told_how_a_choice_is_cleared() -> None:
+    spec = {
+        "systems": {"crm": {}},
+        "entities": {"deal": {"owner": "crm", "fields": {"stage": {"type": "choice", "of": ["won"]}}}},
+    }
+    run: Any = SimpleNamespace(ownership=Ownership.model_validate(spec))
+    nothing: Any = None
+    with pytest.raises(DecisionRefused) as raised:
+        read_value(run, nothing, "deal", nothing, "stage", " ")
+    assert raised.value.faults[0].expected == "--clear empties the cell"
 
 
 @pytest.fixture(scope="module")

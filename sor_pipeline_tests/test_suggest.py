@@ -133,8 +133,14 @@ def test_who_fills_little_owns_nothing() -> None:
 
 
 def test_where_nobody_can_be_outvoted_those_who_insist_are_heard() -> None:
-    proposal = propose([witness("a"), witness("b", corrected=10, stuck=1)])
+    proposal = propose([witness("a"), witness("b", corrected=10, stuck=1)], "a")
     assert (proposal.owner, proposal.strength) == ("b", "weak")
+
+
+def test_without_evidence_the_present_owner_stays() -> None:
+    assert propose([witness("a", filled=70), witness("b", corrected=4, stuck=0)], "a").owner == "a"
+    assert propose([witness("a", filled=70), witness("b")], None).owner == "b"
+    assert propose([witness("a", filled=10), witness("b")], "a").owner == "b"
 
 
 def test_where_nobody_speaks_nobody_is_proposed() -> None:

@@ -163,6 +163,16 @@ def renew(run: Run, notice: Callable[[str], None]) -> None:
         apply(run, connection, said[0])
 
 
+def follow(run: Run, notice: Callable[[str], None]) -> None:
+    """After marts were built: new tables get their readers, where roles were ever given here."""
+    if run.engine.name != SERVER:
+        return
+    with run.engine.begin() as connection:
+        said = noted(connection)
+        if said is not None and apply(run, connection, said[0]):
+            notice("marts were made anew: rights of the roles follow them")
+
+
 def _mending(dialect: Dialect, found: Compared, prefix: str) -> list[Statement]:
     heading = "masked views that are no longer in the description"
     return [

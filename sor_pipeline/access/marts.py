@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 
-from sor_pipeline.access.roles import MARTS
 from sor_pipeline.access.wanted import Columns
 from sor_pipeline.settings import Settings
+from sor_pipeline.tables import MARTS
 
 
 def open_columns(settings: Settings, there: Columns) -> dict[str, tuple[str, ...]]:

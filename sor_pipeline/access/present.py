@@ -11,10 +11,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from sor_pipeline.access.roles import MARTS, MASKED
+from sor_pipeline.access.roles import MASKED
 from sor_pipeline.access.wanted import Columns, Kind, Right
 from sor_pipeline.engine.rights_quoting import PUBLIC
-from sor_pipeline.tables import SCHEMAS
+from sor_pipeline.tables import MARTS, SCHEMAS
 
 OURS = (*SCHEMAS, MARTS)
 ALL = (*OURS, *(f"{schema}{MASKED}" for schema in SCHEMAS))

@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-MARTS = "marts"
-"""The schema that dbt builds on the server."""
+from sor_pipeline.tables import MARTS
+
 MASKED = "_masked"
 """Ends the name of the schema that shows another one's tables without personal values."""
 PREFIX = "sor_"

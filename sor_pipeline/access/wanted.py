@@ -12,8 +12,8 @@ from enum import IntEnum
 
 from sor_pipeline.access.holding import READ, Holds, held
 from sor_pipeline.access.masks import Mask
-from sor_pipeline.access.roles import MARTS, MASKED, MASKS, PUBLISHER, ROLES, How, Role
-from sor_pipeline.tables import Tables
+from sor_pipeline.access.roles import MASKED, MASKS, PUBLISHER, ROLES, How, Role
+from sor_pipeline.tables import MARTS, Tables
 
 Place = tuple[str, ...]
 """`(schema,)`, `(schema, table)` or `(schema, table, column)`; `(database,)` for a right on it."""

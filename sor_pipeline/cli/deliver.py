@@ -79,6 +79,7 @@ def stop(context: typer.Context, system: System, reason: Reason, by: By = None, 
 @target.command()
 def start(context: typer.Context, system: System, reason: Reason, by: By = None, machine: Json = False) -> None:
     """Let a stopped system have its corrections again, if the document says that it is live."""
+    from sor_pipeline.deliver.switches import VARIABLE, pulled
     from sor_pipeline.flow import BRIEFLY, opened
     from sor_pipeline.steward.switches import start as turn_on
 
@@ -87,9 +88,12 @@ def start(context: typer.Context, system: System, reason: Reason, by: By = None,
         _known(ownership, system)
         with opened(ownership, settings, wait=BRIEFLY, existing=True) as hands:
             number = turn_on(hands, system, who, reason)
+            still = pulled(hands, system)
         spec = ownership.systems[system].target
     live = bool(spec and spec.live)
-    paper.data({"system": system, "on": True, "number": number, "live": live})
+    paper.data({"system": system, "on": True, "number": number, "live": live, "stopped": still or None})
+    if still:
+        paper.notice(f"{system} is still stopped here: {VARIABLE} names it")
     paper.say(f"started: {system} is {'live' if live else 'a dry run, as the document says'}")
 
 

@@ -13,11 +13,14 @@ from sor_pipeline.terminal.paper import Paper, near
 def marts(
     context: typer.Context,
     prepare: Annotated[bool, typer.Option("--prepare", help="only lay the dbt project out and parse it")] = False,
-    afresh: Annotated[bool, typer.Option("--afresh", help="build all history again, not what is new")] = False,
+    afresh: Annotated[
+        bool, typer.Option("--afresh", help="all history again, not what is new; on a server: every table made anew")
+    ] = False,
     docs: Annotated[bool, typer.Option("--docs", help="also dbt's own pages, as reports/dbt.html")] = False,
     machine: Json = False,
 ) -> None:
     """Build and test the dbt marts over the conformed tables; readers keep the last ones until all is well."""
+    from sor_pipeline.access.grants import follow
     from sor_pipeline.observe.marts.build import build, hands
     from sor_pipeline.observe.marts.build import prepare as parse
 
@@ -26,6 +29,8 @@ def marts(
         run = hands(ownership, settings, progress)
         built = None if prepare else build(run, afresh=afresh, docs=docs)
         manifest = parse(run) if built is None else None
+        if built is not None:
+            follow(run, paper.notice)
     if built is None:
         paper.data({"manifest": str(manifest)})
         paper.say(f"The dbt project is in {near(settings.dbt)}; Dagster shows its models from now on.")
@@ -40,5 +45,5 @@ def marts(
     paper.table(title, rows, ("what", "well", "with a warning"))
     for name in built.warned:
         paper.say(f"[yellow]warned: {name}[/yellow]")
-    if built.file is not None:
-        paper.say(f"The marts are in {near(built.file)}; what each holds: sor marts --docs")
+    place = "the schema marts" if built.file is None else near(built.file)
+    paper.say(f"The marts are in {place}; what each holds: sor marts --docs")

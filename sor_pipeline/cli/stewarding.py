@@ -130,6 +130,8 @@ def case(
     paper = Paper(machine=machine)
     if (words is None) is (verb in (Verb.assign, Verb.comment)):
         raise typer.BadParameter("assign takes a steward, comment takes words; the others take neither")
+    if verb is None and (reason or outcome is not Closing.done):
+        raise typer.BadParameter("--reason and --outcome say how a case is closed or assigned: name the verb")
     if verb is None:
         with document(context) as (ownership, settings), reading(ownership, settings, paper.notice) as hands:
             casework.show_case(hands, paper, name)

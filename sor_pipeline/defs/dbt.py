@@ -8,13 +8,16 @@ its manifest is read, and dbt itself runs in a process of its own when the op do
 
 import json
 import logging
+import os
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from sor_pipeline.access.grants import follow
 from sor_pipeline.defs import keys
 from sor_pipeline.defs.workplace import Workplace, reported
 from sor_pipeline.observe.marts import build, project
@@ -38,8 +41,23 @@ def mart_assets(ownership: Ownership, settings: Settings, tables: Tables) -> lis
     return [_marts(settings, tables)]
 
 
+@contextmanager
+def told(variables: Mapping[str, str]) -> Iterator[None]:
+    """Environment variables for dbt, which reads its profile in this process too; as they were afterwards."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
 def _missing(ownership: Ownership, settings: Settings) -> str:
-    if not build.installed(dagster=True):
+    if not build.installed(dagster=True, adapter=build.adapter(settings)):
         return "dbt is not installed; install sor-pipeline[dbt]"
     if build.parsed_for(settings) != ownership.fingerprint:
         return "dbt has not parsed them for this document; run `sor marts --prepare`"
@@ -57,7 +75,10 @@ def _marts(settings: Settings, tables: Tables) -> dg.AssetsDefinition:
         run = build.hands(workplace.ownership, workplace.settings, context.log.info)
         with reported():
             laid_out, digest = project.lay_out(run.ownership, run.settings)
-            with build.building(run, laid_out, digest, wait=workplace.wait):
+            with (
+                told(build.environment(run)),
+                build.building(run, laid_out, digest, part=context.is_subset, wait=workplace.wait),
+            ):
                 dbt = DbtCliResource(
                     project_dir=str(laid_out),
                     profiles_dir=str(laid_out),
@@ -66,6 +87,7 @@ def _marts(settings: Settings, tables: Tables) -> dg.AssetsDefinition:
                 )
                 target = laid_out / project.BUILD / "target"
                 yield from dbt.cli(["build"], context=context, target_path=target).stream().fetch_column_metadata()
+            follow(run, context.log.info)
 
     marts: dg.AssetsDefinition = dbt_marts
     return marts

@@ -140,6 +140,12 @@ class Misdirected(Halted):
     code = "delivery-misdirected"
 
 
+class Doubted(Halted):
+    """One record after the other is refused alike, and none was taken: it is not about the records."""
+
+    code = "delivery-doubted"
+
+
 class Stopped(Halted):
     """Somebody turned the kill switch."""
 

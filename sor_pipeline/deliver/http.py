@@ -33,6 +33,8 @@ LONGEST_WAIT = 90.0
 _PER_SECOND = {Kind.hubspot: 10.0, Kind.salesforce: 10.0, Kind.zendesk: 5.0, Kind.stripe: 20.0, Kind.rest: 5.0}
 _LOUD = ("httpx", "httpcore")
 _BUSY = (423, 429)
+_NOT_OF_A_RECORD = (405, 406, 407, 415, 426)
+"""Codes that say that no request of this kind is ever taken, whatever it is about."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,8 @@ class Client:
             raise Denied(str(status))
         if 300 <= status < 400:
             raise Misdirected(str(status))
+        if status in _NOT_OF_A_RECORD:
+            raise Halted(str(status))
         if status >= 500:
             if writes:
                 raise Unsure(str(status))
@@ -197,6 +201,8 @@ def _shown(target: Target, secret: Secret | None) -> dict[str, str]:
     if secret is None:
         return {}
     value = secret.reveal()
+    if target.auth != "basic" and not (value.isascii() and value.isprintable()):
+        raise Denied("unusable")
     match target.auth:
         case "basic":
             return {"Authorization": f"Basic {base64.b64encode(value.encode()).decode()}"}

@@ -19,6 +19,7 @@ from sor_pipeline.deliver.connector import (
     Answer,
     BatchRefused,
     Connector,
+    Doubted,
     Halted,
     Held,
     Record,
@@ -26,6 +27,7 @@ from sor_pipeline.deliver.connector import (
     Unsure,
     Write,
 )
+from sor_pipeline.deliver.doubts import MISSING, Doubts
 from sor_pipeline.deliver.secrets import scrubbed
 from sor_pipeline.deliver.switches import pulled, stopped
 from sor_pipeline.run import Run
@@ -46,17 +48,23 @@ class Conversation:
     sleep: Callable[[float], None]
     counts: Counter[str] = field(default_factory=Counter)
     _halt: Halted | None = None
+    _doubts: Doubts = field(default_factory=Doubts)
 
     def send(self, records: Iterator[Record]) -> None:
         """All records, batch by batch. Raises Halted, with everything written down that is known."""
         batch: list[Record] = []
-        for record in records:
-            batch.append(record)
-            if len(batch) == self.connector.limit:
+        try:
+            for record in records:
+                batch.append(record)
+                if len(batch) == self.connector.limit:
+                    self._batch(batch)
+                    batch = []
+            if batch:
                 self._batch(batch)
-                batch = []
-        if batch:
-            self._batch(batch)
+        except Halted:
+            self._write(self._doubts.dropped())
+            raise
+        self._write(self._doubts.taken())
 
     def _batch(self, records: list[Record]) -> None:
         self._switch(stopped(self.run, self.system))
@@ -67,6 +75,7 @@ class Conversation:
             if round_:
                 self.sleep(0.5 * 2.0**round_)
             held = self.connector.read(todo) if self.connector.reads else {}
+            self._doubts.reads |= bool(held)
             todo = self._compared(todo, held)
             if not todo:
                 return
@@ -159,6 +168,12 @@ class Conversation:
             return None
 
     def _settle(self, outcomes: list[Settled], again: set[tuple[str, str]] | None = None) -> None:
+        self._write(self._doubts.sifted(outcomes), again)
+        alike = self._doubts.alike()
+        if alike:
+            raise Doubted(alike)
+
+    def _write(self, outcomes: list[Settled], again: set[tuple[str, str]] | None = None) -> None:
         settled(self.run, self.system, outcomes)
         for one in outcomes:
             if (one.record.key, one.write.field) not in (again or set()) and one.status != "not-applied":
@@ -176,7 +191,7 @@ def _next(write: Write) -> Write:
 def _standing(record: Record, write: Write, there: Held | None) -> Settled | None:
     """What is settled by what the tool holds; None: it holds what was observed, so write."""
     if there is None:
-        return Settled(record, write, "refused", "record-missing")
+        return Settled(record, write, "refused", MISSING)
     now = there.values.get(write.name)
     if same(now, write.wanted, write.stored):
         return Settled(record, write, "accepted", "verified" if write.unsure else "already")

@@ -5,7 +5,7 @@ Belongs here: the faults of delivering. Does not: deciding anything.
 
 from __future__ import annotations
 
-from sor_pipeline.deliver.connector import Denied, Halted, Limited, Misdirected, Stopped
+from sor_pipeline.deliver.connector import Denied, Doubted, Halted, Limited, Misdirected, Stopped
 from sor_pipeline.deliver.plan import Plan, subject_of
 from sor_pipeline.deliver.switches import VARIABLE
 from sor_pipeline.errors import Fault
@@ -27,16 +27,23 @@ def over_cap(plan: Plan, target: Target) -> Fault:
 
 def halted(system: str, target: Target, halt: Halted, left: int) -> Fault:
     """The system takes nothing more in this run."""
-    what, expected, todo = _told(target, halt)
+    what, expected, todo = _told(system, target, halt)
     return Fault(halt.code, system, f"{what}; {left:,} corrections wait", halt.status, expected, todo)
 
 
-def _told(target: Target, halt: Halted) -> tuple[str, str, str]:
+def _told(system: str, target: Target, halt: Halted) -> tuple[str, str, str]:
     match halt:
         case Stopped():
-            return "delivery is stopped", "a switch that is on", _restart(halt.status)
+            return "delivery is stopped", "a switch that is on", _restart(system, halt.status)
         case Denied(status="missing"):
             return "the secret is not set", f"a value in {target.secret}", f"set {target.secret} where `sor` runs"
+        case Denied(status="unusable"):
+            what = f"the secret in {target.secret} cannot be sent: it holds a line break, or letters beyond ASCII"
+            return what, "a secret as the tool gave it", f"copy it into {target.secret} again"
+        case Doubted():
+            what = "the tool refuses one record after the other alike, and took none: nothing is believed refused"
+            todo = f"compare the target of {system}, its paths, and `object` and `id` of its sources with the tool"
+            return what, "at least one record that it knows", todo
         case Denied():
             todo = f"put a good one into {target.secret}, and see to its rights in the tool"
             return f"the tool does not take the secret in {target.secret}", "a secret that may read and write", todo
@@ -53,7 +60,7 @@ def _told(target: Target, halt: Halted) -> tuple[str, str, str]:
             )
 
 
-def _restart(where: str) -> str:
+def _restart(system: str, where: str) -> str:
     if where == "environment":
         return f"take it out of {VARIABLE}"
-    return "when all is well: sor target start <system> --reason '...'"
+    return f"when all is well: sor target start {system} --reason '...'"

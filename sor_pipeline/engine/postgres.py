@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import registry
 from sqlalchemy.engine import ExceptionContext
 
-from sor_pipeline.engine import postgres_load, postgres_lock, postgres_quoting, shape
+from sor_pipeline.engine import postgres_load, postgres_lock, postgres_quoting, postgres_statistics, shape
 from sor_pipeline.engine.base import Rows, Stale, Union
 from sor_pipeline.engine.merge import Merge
 from sor_pipeline.engine.postgres_errors import refused
@@ -41,6 +41,7 @@ _SESSION = {
     "jit": "off",  # wide statements take seconds to compile and a moment to run
     "work_mem": "'64MB'",
     "temp_buffers": "'64MB'",
+    "default_transaction_isolation": "'read committed'",  # in others the fence would not see who took its place
     "default_statistics_target": "10",  # of temporary tables, which are analysed as they are made
     "idle_session_timeout": "0",  # between two statements a run may compute for minutes
     "idle_in_transaction_session_timeout": "0",
@@ -66,6 +67,7 @@ class PostgresEngine:
         self._url = sa.make_url(url)
         self.where = self._url.set(drivername="postgresql").render_as_string(hide_password=True)
         self._engine = self._made("postgresql+sor", poolclass=sa.pool.QueuePool, pool_pre_ping=True)
+        postgres_statistics.keep(self._engine)
         self._dialect = self._engine.dialect
         self._held = 0
         self._lease: tuple[sa.Table, postgres_lock.Tokens] | None = None
@@ -151,7 +153,7 @@ class PostgresEngine:
     @contextmanager
     def settling(self) -> Iterator[None]:
         assert self._keeping is not None, "only within `alone`"
-        with postgres_lock.settling(self._keeping):
+        with postgres_lock.settling(self._keeping, self.where):
             yield
 
     def clear(self, schemas: Sequence[str]) -> None:

@@ -51,6 +51,12 @@ _UNADMITTING = (
     "no password",
 )
 """Words of what a server says at the door; it gives no SQLSTATE there."""
+_UNSOUND = _Kind(
+    "warehouse-failed",
+    "the database server met a fault of its own",
+    "a server whose disk and files are sound",
+    f"have its log looked at; {_AGAIN}",
+)
 _ALONE = "nobody else writing to our schemas"
 _KINDS: dict[str, _Kind] = {
     "57P03": _Kind(
@@ -86,8 +92,12 @@ _KINDS: dict[str, _Kind] = {
     "40P01": _Kind("warehouse-failed", "somebody else's transaction and ours waited for each other", _ALONE, _AGAIN),
     "40": _Kind("warehouse-failed", "somebody else's transaction got in the way", _ALONE, _AGAIN),
     "55P03": _Kind("warehouse-failed", "somebody else had a table locked for too long", _ALONE, _AGAIN),
+    "58": _UNSOUND,
+    "XX": _UNSOUND,
 }
-_OTHER = _Kind("warehouse-failed", "the database refuses a statement", "", f"see what it names; {_AGAIN}")
+_OTHER = _Kind(
+    "warehouse-failed", "the database refuses a statement", "one that its rules accept", f"see what it names; {_AGAIN}"
+)
 
 
 def refused(error: BaseException, where: str) -> Exception:

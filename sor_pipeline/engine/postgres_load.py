@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 
 import psycopg
@@ -22,7 +24,7 @@ from sor_pipeline.engine import postgres_quoting
 from sor_pipeline.errors import EngineError, Fault
 
 Driver = psycopg.Connection[tuple[Any, ...]]
-_ROWS = 100_000
+_ROWS = 10_000
 """Rows written at once."""
 _OUT: dict[int, pa.DataType] = {
     16: pa.bool_(), 20: pa.int64(), 21: pa.int16(), 23: pa.int32(), 700: pa.float32(), 701: pa.float64(),
@@ -57,12 +59,30 @@ def column_type(kind: pa.DataType) -> sa.types.TypeEngine[Any]:
 
 def copy_in(driver: Driver, statement: str, batches: Iterable[pa.RecordBatch], table: str) -> None:
     """Put the batches through a COPY. Raises EngineError for a text that a server cannot hold."""
+    with (
+        closing(_ahead(_written(batches, table))) as blocks,
+        driver.cursor() as cursor,
+        cursor.copy(statement.encode()) as copy,
+    ):
+        for block in blocks:
+            copy.write(block)
+
+
+def _written(batches: Iterable[pa.RecordBatch], table: str) -> Iterator[pa.Buffer]:
     options = csv.WriteOptions(include_header=False)
-    with driver.cursor() as cursor, cursor.copy(statement.encode()) as copy:
-        for batch in batches:
-            written = pa.BufferOutputStream()
-            csv.write_csv(_plain(batch, table), written, options)
-            copy.write(written.getvalue())
+    for batch in batches:
+        written = pa.BufferOutputStream()
+        csv.write_csv(_plain(batch, table), written, options)
+        yield written.getvalue()
+
+
+def _ahead(blocks: Iterator[pa.Buffer]) -> Generator[pa.Buffer]:
+    """The next block is made while the server takes this one."""
+    with ThreadPoolExecutor(1) as beside:
+        coming = beside.submit(next, blocks, None)
+        while (block := coming.result()) is not None:
+            coming = beside.submit(next, blocks, None)
+            yield block
 
 
 def batches_of(data: pa.Table) -> Iterable[pa.RecordBatch]:

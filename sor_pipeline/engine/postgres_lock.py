@@ -28,6 +28,8 @@ _LEASE = "warehouse"
 Tokens: TypeAlias = dict[str, int]
 """By lease the token that must be the newest: of the whole, and of the part that is worked on."""
 _PAUSE = 0.2
+_LOST = (EngineError, sa.exc.DBAPIError, sa.exc.PendingRollbackError)
+"""How a session speaks that is gone, at first and from then on: with it its locks are gone too."""
 
 
 @contextmanager
@@ -47,7 +49,7 @@ def held(connection: sa.Connection, lease: sa.Table, wait: float, where: str, pa
     try:
         yield
     finally:
-        with suppress(EngineError, sa.exc.DBAPIError):
+        with suppress(*_LOST):
             connection.execute(sa.select(sa.func.pg_advisory_unlock_all()))
 
 
@@ -65,13 +67,22 @@ def _taken(connection: sa.Connection, part: str) -> bool:
 
 
 @contextmanager
-def settling(connection: sa.Connection) -> Iterator[None]:
-    """One at a time among those who hold parts; waits. `connection`: the one that keeps the lock."""
-    connection.execute(sa.select(sa.func.pg_advisory_lock(_SETTLING, _WHOLE)))
+def settling(connection: sa.Connection, where: str) -> Iterator[None]:
+    """One at a time among those who hold parts; waits. `connection`: the one that keeps the lock.
+
+    Raises EngineError (`warehouse-unavailable`) where that session is gone.
+    """
+    try:
+        connection.execute(sa.select(sa.func.pg_advisory_lock(_SETTLING, _WHOLE)))
+    except sa.exc.PendingRollbackError as error:
+        raise EngineError(
+            Fault("warehouse-unavailable", where, "the session that keeps this run's place is gone", "no connection",
+                  "one that lasts as long as the run", "run again; nothing half-done is published")
+        ) from error  # fmt: skip
     try:
         yield
     finally:
-        with suppress(EngineError, sa.exc.DBAPIError):
+        with suppress(*_LOST):
             connection.execute(sa.select(sa.func.pg_advisory_unlock(_SETTLING, _WHOLE)))
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 LANDED_FILE = "_landed_file"
-_ROWS = 50_000
+_ROWS = 10_000
 
 
 def shape_of(files: Sequence[Path]) -> pa.Schema:

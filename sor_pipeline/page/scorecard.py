@@ -67,6 +67,7 @@ def _given(run: Run, found: Answers) -> dict[str, Any]:
     return {
         "company": ownership.title,
         "ownership": ownership,
+        "served": run.engine.served,
         "rows": rows,
         "last": rows["publications"][-1] if rows["publications"] else None,
         "tiles": headline(found),

@@ -163,17 +163,24 @@ def _broken(run: Run) -> list[Rows]:
 
 
 def _refused_corrections(run: Run) -> list[Rows]:
-    """One per cell whose last correction its target refused for good."""
-    table = run.tables.correction
+    """One per cell whose last correction its target refused for good, with the tool's code where it was sent."""
+    table, attempt = run.tables.correction, run.tables.attempt
     cell = (table.c.source, table.c.source_key, table.c.field)
     newest = sa.func.max(table.c.proposed_in).over(partition_by=cell).label("newest")
     last = sa.select(table, newest).subquery("last")
+    sent = ("source", "source_key", "field", "proposed_in")
+    key = [attempt.c[name] for name in sent]
+    refused = sa.select(*key, sa.func.max(attempt.c.status).label("status")).where(attempt.c.outcome == "refused")
+    codes, quote = refused.group_by(*key).subquery("codes"), sa.literal('"', sa.Text)
     about = _case(
-        CaseKind.refused_correction, {"proposed_in": last.c.proposed_in}, entity=last.c.entity, field=last.c.field,
-        system=last.c.system, source=last.c.source, source_key=last.c.source_key,
+        CaseKind.refused_correction,
+        {"proposed_in": last.c.proposed_in, "status": quote + codes.c.status + quote}, entity=last.c.entity,
+        field=last.c.field, system=last.c.system, source=last.c.source, source_key=last.c.source_key,
     )  # fmt: skip
     known = last.c.source.in_(list(run.ownership.sources))
-    return [sa.select(*about).where(last.c.state == "refused", last.c.proposed_in == last.c.newest, known)]
+    origin = last.outerjoin(codes, sa.and_(*(codes.c[name] == last.c[name] for name in sent)))
+    newest_refused = (last.c.state == "refused", last.c.proposed_in == last.c.newest, known)
+    return [sa.select(*about).select_from(origin).where(*newest_refused)]
 
 
 def _expired_overrides(run: Run) -> list[Rows]:

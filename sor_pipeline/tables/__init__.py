@@ -38,13 +38,15 @@ from sor_pipeline.tables.sent import Sent
 from sor_pipeline.tables.stewarded import Stewarded
 
 __all__ = [
-    "ACCOUNT", "NO_FIELD", "SCHEMAS", "VERSION", "Cell", "Claim", "ClaimState", "Tables",
+    "ACCOUNT", "MARTS", "MARTS_BUILDING", "NO_FIELD", "SCHEMAS", "VERSION", "Cell", "Claim", "ClaimState", "Tables",
     "cell", "claim", "grain", "link_column", "staged_name", "stored_type",
 ]  # fmt: skip
 
 VERSION = 2
 """The version of the state that this release reads and writes; `migrate` makes it of every older one."""
 SCHEMAS = ("landing", "staged", "identity", "canonical", "audit", "steward", "outbound", "conformed")
+MARTS, MARTS_BUILDING = "marts", "marts_building"
+"""Schemas on a server whose tables are not these but dbt's; the second for the length of a build."""
 
 
 class Tables(Landed, Identified, Resolved, Audited, Stewarded, Sent, Delivered, Published, Measured):

@@ -23,8 +23,9 @@ _NEXT = {
     "held": "sor status",
     "blocked": "sor status",
     "refused_extract": "sor status",
-    "broken": "sor corrections {system}; then sor case {case_id} close --outcome retry --reason ...",
-    "refused_correction": "sor corrections {system}; then sor case {case_id} close --outcome retry --reason ...",
+    "broken": "sor why {entity} {source_key} {field}; then sor case {case_id} close --outcome retry --reason ...",
+    "refused_correction": "sor why {entity} {source_key} {field}; "
+    "then sor case {case_id} close --outcome retry --reason ...",
     "expired_override": "sor override set {entity} {source}:{source_key} {field} ...; "
     "or sor case {case_id} close --reason ...",
     "unsent": "sor corrections {system}",
@@ -61,9 +62,8 @@ def _line(run: Run, row: Row) -> dict[str, Any]:
 def about(row: Row) -> str:
     """What the case is about: entity and field, systems, rule, source."""
     cell = ".".join(filter(None, (row["entity"], row["field"]))) or "everything"
-    against = row["system"] and (
-        f"{row['system']} against {row['rule']}" if row["kind"] == "conflict" else row["system"]
-    )
+    of_two = row["kind"] == "conflict" and row["rule"]
+    against = row["system"] and (f"{row['system']} against {row['rule']}" if of_two else row["system"])
     rule = row["rule"] if row["kind"] != "conflict" else None
     return ", ".join(filter(None, (cell, row["source"] or against, rule)))
 

@@ -130,7 +130,7 @@ def read_value(run: Run, connection: sa.Connection, entity: str, at: Place, fiel
     spec = run.ownership.entities[entity].fields[field]
     if spec.to is not None:
         return Read(_reference(run, connection, spec.to, text), None)
-    if spec.type == "choice" and isinstance(spec.of, tuple) and text not in spec.of:
+    if spec.type == "choice" and isinstance(spec.of, tuple) and text.strip() and text not in spec.of:
         raise _unreadable(spec, entity, field, text, "unlisted-code", f"one of {', '.join(spec.of)}")
     country = _country(run, connection, entity, at, field) if spec.type == "subdivision" else None
     mapping = Mapping.model_validate({"from": field})

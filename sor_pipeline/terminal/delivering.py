@@ -32,6 +32,8 @@ def show_plans(run: Run, paper: Paper, system: str | None, limit: int, values: b
     for name in targets_of(run.ownership, system):
         plan = _plan(run, name)
         answer.append(_told(run, paper, plan, limit, values))
+        if not plan.rows.height:
+            paper.say(f"{name}: nothing to send")
     paper.data(answer)
     _nothing(run, paper, system)
 

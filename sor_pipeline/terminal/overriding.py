@@ -94,7 +94,7 @@ def _changes_something(
 
 def _until(end: End) -> str:
     return {
-        Until.date: f"up to and with {end.day}",
+        Until.date: f"up to and including {end.day}",
         Until.owner_changes: "until the owner says something else than now",
         Until.owner_agrees: "until the owner says the same",
         Until.verified: "until somebody says that it is verified",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sor_pipeline.flow import Passage
+from sor_pipeline.flow import Passage, served
 from sor_pipeline.settings import Settings
 from sor_pipeline.terminal.paper import Paper, near
 
@@ -58,7 +58,8 @@ def tell(passage: Passage, settings: Settings, paper: Paper) -> None:
     paper.faults(passage.faults)
     if passage.publication:
         further = ", sor review" if passage.count("identify", "cases") else ""
+        published = "schema conformed of the database" if served(settings) else near(settings.conformed)
         paper.say(
-            f"Publication {passage.publication} is in {near(settings.conformed)}. "
+            f"Publication {passage.publication} is in {published}. "
             f"Next: sor status, sor conflicts{further}"
         )

@@ -43,6 +43,7 @@ def show_status(run: Run, paper: Paper) -> None:
         "rows_unaccounted_for": number(run, status.unaccounted(tables)),
     }
     paper.data(answer)
+    published = "schema conformed of the database" if run.engine.served else near(run.settings.conformed)
     if not publication:
         paper.say("Nothing is published yet.")
     else:
@@ -50,7 +51,7 @@ def show_status(run: Run, paper: Paper) -> None:
         paper.say(
             f"[bold]Publication {last['publication']}[/bold] of {last['published_at']:%Y-%m-%d %H:%M} UTC: "
             f"{last['created']:,} created, {last['changed']:,} cells changed, {last['retired']:,} retired; "
-            f"{last['conflicts']:,} conflicts open. Read it in {near(run.settings.conformed)}"
+            f"{last['conflicts']:,} conflicts open. Read it in {published}"
         )
     if answer["cases"]:
         paper.say(f"[yellow]Waiting for a person:[/yellow] {cases_in_words(answer['cases'])}. Next: sor review")
@@ -199,7 +200,8 @@ def _rule(run: Run, entity: str, field: str, held: list[Row]) -> str:
     taken = summary.words if summary else f"{rule.take} of {', '.join(rule.among)}"
     words = [f"{field} takes the {taken}." if rule.take else f"{field} is owned by {rule.owner}."]
     words += [f"Fallback: {', '.join(rule.fallback)}."] if rule.fallback else []
-    words += ["Nobody who may speak has a value."] if held and held[0]["value"] is None else []
+    silent = bool(held) and held[0]["value"] is None and decided != "decision"
+    words += ["Nobody who may speak has a value."] if silent else []
     words += [
         f"{'[bold]In force: [/bold]' if decided == 'exception' and held[0]['system'] == e.owner else ''}"
         f"Exception: {e.owner} where {e.when} ({e.reason})."

@@ -46,7 +46,7 @@ def _studied(run: Run, row: Row) -> tuple[Row, list[Witness], Proposal]:
     if not mapping_sources(run.tables, entity, field):
         return row, [], propose([])
     known = witnesses(read(run, said(run.tables, entity, field)), read(run, corrected(run.tables, entity, field)))
-    return row, known, propose(known)
+    return row, known, propose(known, run.ownership.rule_of(entity, field).owner)
 
 
 def _as_data(one: tuple[Row, list[Witness], Proposal]) -> dict[str, Any]:

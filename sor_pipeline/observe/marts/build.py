@@ -1,7 +1,7 @@
 """Building the marts: dbt in a process of its own, on files that nobody else has open.
 
 Reads: the published file of conformed tables, and the marts as they were
-Writes: the file of marts
+Writes: the file of marts (on a server: see `server`)
 Raises: MartsFailed where dbt fails or one of its tests does; SettingsError without dbt or anything published
 
 Nothing waits for dbt and dbt waits for nobody: it reads a second name of the published file, which a
@@ -31,14 +31,19 @@ from filelock import FileLock, Timeout
 from sor_pipeline.engine.files import put_in_place
 from sor_pipeline.engine.open import open_engine
 from sor_pipeline.errors import Fault, MartsFailed, SettingsError
+from sor_pipeline.observe.marts import server
 from sor_pipeline.observe.marts.project import BUILD, lay_out
 from sor_pipeline.ownership.document import Ownership
 from sor_pipeline.run import Run
 from sor_pipeline.settings import Settings
-from sor_pipeline.tables import Tables
+from sor_pipeline.tables import MARTS, MARTS_BUILDING, Tables
 
+ADAPTERS = {"duckdb": "duckdb", "postgresql": "postgres"}
+"""By engine the name that dbt has for it."""
 _BUILT_WITH, _PARSED_FOR = "built_with", "parsed_for"
 _NAMED = 20
+_TRIES = 3
+"""Builds before it is told that a publication comes in between every time."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +63,18 @@ def hands(ownership: Ownership, settings: Settings, progress: Callable[[str], No
     return Run(ownership, engine, Tables(ownership), settings, now, progress)
 
 
-def installed(*, dagster: bool = False) -> bool:
-    """Whether dbt is there (and what shows it in Dagster); asked without loading it."""
-    names = ("dbt", "dbt.adapters.duckdb", *(("dagster_dbt",) if dagster else ()))
+def installed(*, dagster: bool = False, adapter: str = "duckdb") -> bool:
+    """Whether dbt is there, for this kind of warehouse (and what shows it in Dagster); asked without loading it."""
+    names = ("dbt", f"dbt.adapters.{adapter}", *(("dagster_dbt",) if dagster else ()))
     try:
         return all(importlib.util.find_spec(name) is not None for name in names)
     except ModuleNotFoundError:  # the package around one of them
         return False
+
+
+def adapter(settings: Settings) -> str:
+    """The name that dbt has for the warehouse."""
+    return ADAPTERS[sa.make_url(settings.warehouse_url).get_backend_name()]
 
 
 def parsed_for(settings: Settings) -> str:
@@ -82,7 +92,21 @@ def prepare(run: Run) -> Path:
 
 
 def build(run: Run, *, afresh: bool = False, docs: bool = False) -> Built:
-    """Build and test everything; `afresh`: whole history again; `docs`: also dbt's pages, as one file."""
+    """Build and test everything; `docs`: also dbt's pages, as one file.
+
+    `afresh`: whole history again; on a server, where all is built every time, tables that nothing is kept of.
+    """
+    for left in reversed(range(_TRIES)):
+        try:
+            return _built(run, afresh=afresh, docs=docs)
+        except MartsFailed as error:
+            if not left or error.faults[0].code != "marts-overtaken":
+                raise
+            run.progress("a run published meanwhile: dbt builds again")
+    raise AssertionError
+
+
+def _built(run: Run, *, afresh: bool, docs: bool) -> Built:
     folder, digest = lay_out(run.ownership, run.settings)
     with building(run, folder, digest, afresh=afresh) as incremental:
         _dbt(run, folder, "build")
@@ -90,7 +114,8 @@ def build(run: Run, *, afresh: bool = False, docs: bool = False) -> Built:
         if docs:
             _dbt(run, folder, "docs", "generate", "--static")
             run.settings.reports.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(folder / "target" / "static_index.html", run.settings.reports / "dbt.html")
+            page = (folder / "target" / "static_index.html").read_text(encoding="utf-8")
+            (run.settings.reports / "dbt.html").write_text(page.replace(MARTS_BUILDING, MARTS), encoding="utf-8")
     counted: dict[str, dict[str, int]] = {}
     for one in results:
         statuses = counted.setdefault(one["unique_id"].split(".", 1)[0], {})
@@ -100,14 +125,19 @@ def build(run: Run, *, afresh: bool = False, docs: bool = False) -> Built:
 
 
 @contextmanager
-def building(run: Run, folder: Path, digest: str, *, afresh: bool = False, wait: float = 0) -> Iterator[bool]:
+def building(
+    run: Run, folder: Path, digest: str, *, afresh: bool = False, part: bool = False, wait: float = 0
+) -> Iterator[bool]:
     """dbt's files laid ready in `folder`, and what it built put in place where the block ends well.
 
+    `part`: only some models are built, and need the others as they were.
     Gives whether the marts as they were are there to be added to: they are of an earlier state of the same
     publications, built by the same project (`digest`).
     """
     if not _embedded(run):
-        yield not afresh
+        _refuse_unpublished(run, run.engine.exported(run.tables.publication, run.settings.conformed))
+        with _alone(folder, wait), server.beside(run, afresh=afresh, part=part, wait=wait):
+            yield False
         return
     with _alone(folder, wait):
         build = folder / BUILD
@@ -152,7 +182,10 @@ def _published(run: Run, name: Path) -> pa.Table:
         raise _nothing(run, "nothing is published", "no file") from error
     except OSError:  # a file system without second names
         shutil.copyfile(file, name)
-    publications = run.engine.exported(run.tables.publication, name)
+    return _refuse_unpublished(run, run.engine.exported(run.tables.publication, name))
+
+
+def _refuse_unpublished(run: Run, publications: pa.Table | None) -> pa.Table:
     if publications is None or publications.num_rows == 0:
         raise _nothing(run, "nothing is published", "no publication")
     if publications["fingerprint"][-1].as_py() != run.ownership.fingerprint:
@@ -161,7 +194,7 @@ def _published(run: Run, name: Path) -> pa.Table:
 
 
 def _nothing(run: Run, what: str, found: str) -> SettingsError:
-    where = str(run.settings.conformed)
+    where = str(run.settings.conformed) if _embedded(run) else "schema conformed"
     return SettingsError(
         Fault("nothing-to-build-of", where, what, found, "conformed tables of this document", "run `sor run` first")
     )
@@ -185,12 +218,7 @@ def _embedded(run: Run) -> bool:
 def environment(run: Run) -> dict[str, str]:
     """What the profile reads, besides what is set: which target, and where a server is."""
     env = {"DBT_SEND_ANONYMOUS_USAGE_STATS": "false", "SOR_DBT_TARGET": run.engine.name}
-    if not _embedded(run):
-        url = sa.make_url(run.settings.warehouse_url)
-        parts = {"HOST": url.host, "PORT": url.port, "USER": url.username, "DATABASE": url.database}
-        parts["PASSWORD"] = url.password
-        env |= {f"PG{name}": str(value) for name, value in parts.items() if value}
-    return env
+    return env if _embedded(run) else env | server.environment(sa.make_url(run.settings.warehouse_url))
 
 
 def _dbt(run: Run, folder: Path, *command: str) -> None:
@@ -198,9 +226,10 @@ def _dbt(run: Run, folder: Path, *command: str) -> None:
 
     Raises SettingsError where it is not installed, MartsFailed with every error where it fails.
     """
-    if not installed():
+    kind = adapter(run.settings)
+    if not installed(adapter=kind):
         raise SettingsError(
-            Fault("no-dbt", "", "dbt is not installed", "", "dbt-core and dbt-duckdb", "install sor-pipeline[dbt]")
+            Fault("no-dbt", "", "dbt is not installed", "", f"dbt-core and dbt-{kind}", "install sor-pipeline[dbt]")
         )
     run.progress(f"dbt {' '.join(command)}")
     program = "import sys; from dbt.cli.main import cli; sys.argv[0] = 'dbt'; cli()"

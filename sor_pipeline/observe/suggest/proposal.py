@@ -5,8 +5,9 @@ The rule, in this order:
 2. Where at least `ENOUGH` entities could be compared, the one that most often has the value of most systems
    is proposed: by the lower end of the 95 % interval of its share (E. B. Wilson, 1927), so that few
    comparisons never beat many. It is `clear` where that end lies above the other candidates' shares.
-3. Elsewhere nothing tells who is right. Then corrections that did not stick speak for the system that
-   refused them (people there insist), then the fuller, then the newer one; the proposal is `weak`.
+3. Elsewhere nothing tells who is right, and the present owner is kept, unless `INSISTING` or more corrections
+   ended at another system and most of them did not stick (people there insist): then that one is proposed.
+   Where nobody owns the field the fuller, then the newer one is. All of this is `weak`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from typing import Any
 
 ENOUGH = 20
 """Entities that must have been compared before agreement says anything."""
+INSISTING = 5
+"""Corrections that must have ended before a system can be said to insist."""
 _HALF = 0.5
 _Z = 1.96
 
@@ -92,8 +95,8 @@ def interval(hits: int, of: int) -> tuple[float, float]:
     return max((centre - spread) / whole, 0.0), min((centre + spread) / whole, 1.0)
 
 
-def propose(known: Sequence[Witness]) -> Proposal:
-    """The owner that the evidence speaks for, with the reasons in words."""
+def propose(known: Sequence[Witness], owner: str | None = None) -> Proposal:
+    """The system that the evidence speaks for, with the reasons in words; `owner` is the present one."""
     speaking = [one for one in known if one.filled]
     if not speaking:
         return Proposal(None, reasons=("no system has a value",))
@@ -107,14 +110,31 @@ def propose(known: Sequence[Witness]) -> Proposal:
         reasons = _of_majority(best, others)
         strength = "clear" if clear else "likely"
     else:
-        best = max(candidates, key=lambda one: (one.insists, one.fill, str(one.newest or ""), one.system))
-        reasons = ("too few entities have three systems that speak about them: nobody can be outvoted", *_of_one(best))
+        best, why = _untold(candidates, owner)
+        reasons = (
+            "too few entities have three systems that speak about them: nobody can be outvoted",
+            why,
+            *_of_one(best),
+        )
         strength = "weak"
     rest = sorted(
         (one for one in speaking if one is not best), key=lambda one: (-(one.agreement or 0.0), -one.fill, one.system)
     )
     fallback = tuple(one.system for one in rest) if best.fill < 1 else ()
     return Proposal(best.system, fallback, strength, (*reasons, *_on_left_out(speaking, candidates)))
+
+
+def _untold(candidates: Sequence[Witness], owner: str | None) -> tuple[Witness, str]:
+    """Whom to name where agreement says nothing, and why."""
+    stubborn = [one for one in candidates if one.corrected >= INSISTING and one.insists > _HALF]
+    if stubborn:
+        best = max(stubborn, key=lambda one: (one.insists, one.corrected, one.system))
+        return best, f"people at {best.system} insist: most corrections to it did not stick"
+    present = [one for one in candidates if one.system == owner]
+    if present:
+        return present[0], "nothing speaks against the present owner"
+    best = max(candidates, key=lambda one: (one.fill, str(one.newest or ""), one.system))
+    return best, "it is the fullest, then the newest"
 
 
 def _of_majority(best: Witness, others: Sequence[Witness]) -> tuple[str, ...]:
