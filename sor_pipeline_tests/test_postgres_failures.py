@@ -1,7 +1,7 @@
 """Whatever goes wrong between a run and its server: the fault is clear and holds no value, people read a whole
 publication, and the next run ends as an undisturbed one.
 
-By default a third of a day's distinct statements lose their connection once, and the step is run again; some points,
+By default a quarter of a day's distinct statements lose their connection once, and the step is run again; some points,
 and those beside the commit of the publication, also have the whole run started again on a fresh engine.
 `SOR_KILL_ALL=1` does the one for every distinct statement, and the other for every point of three days: every
 statement, COPY and COMMIT, the run started again from each state that can be left behind.
@@ -178,7 +178,7 @@ def test_the_world_is_worth_failing(world: World) -> None:
 
 def test_every_statement_loses_its_connection_and_the_step_is_run_again(world: World) -> None:
     """As a retry does it: what was done before the step stays done, and the lock stays with the run while it can."""
-    known = {point.name for number, point in enumerate(world.seen[DAY]) if number % 3 and not ALL}
+    known = {point.name for number, point in enumerate(world.seen[DAY]) if number % 4 and not ALL}
     wrong: list[tuple[str, list[str]]] = []
     dropped: list[Point] = []
 
@@ -212,7 +212,7 @@ def test_every_statement_loses_its_connection_and_the_step_is_run_again(world: W
         assert files_of(world.home) == world.files[DAY]
         print(f"{len(dropped)} connections lost, {len(wrong)} wrong")
     assert wrong == []
-    assert len(dropped) > (300 if ALL else 100)
+    assert len(dropped) > (300 if ALL else 60)
 
 
 def chosen(points: list[Point], number: int) -> list[Point]:
@@ -226,21 +226,34 @@ def chosen(points: list[Point], number: int) -> list[Point]:
 
 def lost_at(world: World, day: int, points: list[Point]) -> list[tuple[int, str, list[str]]]:
     """A run that loses its connection at each, and is started again from each state that is left behind."""
-    wrong, left = [], set()
-    for point in sorted(set(points), key=lambda p: p.number):
-        with world.life(day) as life:
-            error = life.struck(at(point.number, life.hand.drop))
-            assert [one.name for one in life.hand.struck] == [point.name]
-            ended = error is None and life_ends(point, world.seen[day])
-            found = [] if ended else complaints(error)
-            found += ["half published"] if life.half_published() else []
-            committed = sum(p.number <= point.number and p.kind == "committed" for p in world.seen[day])
-            state = (committed, tuple(files_of(world.home).items()))
-            found += life.wrong() if state not in left else []
-            left.add(state)
-            wrong += [(day, str(point), found)] if found else []
+    wrong: list[tuple[int, str, list[str]]] = []
+    left: set[Any] = set()
+    for number, point in enumerate(sorted(set(points), key=lambda p: p.number)):
+        try:
+            found = lost_once(world, day, point, left)
+        except Exception as error:
+            found = [everything_said(error)]
+        wrong += [(day, str(point), found)] if found else []
+        if number % 50 == 49:
+            print(f"  {number + 1} points, {len(left)} states started again from, {len(wrong)} wrong")
     print(f"day {day}: {len(set(points))} points, {len(left)} states started again from, {len(wrong)} wrong")
     return wrong
+
+
+def lost_once(world: World, day: int, point: Point, left: set[Any]) -> list[str]:
+    """What is wrong about one life; it is started again where that state is not among those `left` before."""
+    with world.life(day) as life:
+        error = life.struck(at(point.number, life.hand.drop))
+        assert [one.name for one in life.hand.struck] == [point.name]
+        ended = error is None and life_ends(point, world.seen[day])
+        found = [] if ended else complaints(error)
+        found += ["half published"] if life.half_published() else []
+        committed = sum(p.number <= point.number and p.kind == "committed" for p in world.seen[day])
+        state = (committed, tuple(files_of(world.home).items()))
+        if state not in left:
+            left.add(state)
+            found += life.wrong()
+    return found
 
 
 def life_ends(point: Point, points: list[Point]) -> bool:
@@ -249,7 +262,7 @@ def life_ends(point: Point, points: list[Point]) -> bool:
 
 
 def test_a_connection_is_lost_and_the_run_started_again(world: World) -> None:
-    for day in range(len(DAYS)) if ALL else (DAY,):
+    for day in (1, 0, 2) if ALL else (DAY,):
         points = world.seen[day]
         assert lost_at(world, day, points if ALL else chosen(points, 2)) == []
 
@@ -335,13 +348,13 @@ def test_the_server_stays_away(world: World, own: OwnServer) -> None:
 REFUSALS = {
     "53100": "could not extend file: No space left on device",
     "40001": "could not serialize access due to concurrent update",
+    "XX001": "invalid page in block 7",
     "53200": "out of memory",
     "58030": "could not read block 7 in file",
-    "XX001": "invalid page in block 7",
     "23514": "new row violates check constraint",
 }
 """By SQLSTATE what a trigger says in the server's name; of the rows it puts everything into DETAIL and HINT."""
-TABLES = ("conformed.contact", "canonical.contact", "staged.crm__contacts", "landing.batch", "identity.contact")
+TABLES = ("conformed.contact", "canonical.contact", "identity.contact", "staged.crm__contacts", "landing.batch")
 
 
 def refusing(hand: Hand, table: str, state: str) -> Callable[[], None]:
@@ -357,7 +370,9 @@ def refusing(hand: Hand, table: str, state: str) -> Callable[[], None]:
 
 @pytest.mark.parametrize(
     ("table", "state"),
-    [(table, state) for table in TABLES for state in REFUSALS] if ALL else list(zip(TABLES, REFUSALS, strict=False)),
+    [(table, state) for table in TABLES for state in REFUSALS]
+    if ALL
+    else list(zip(TABLES[:3], REFUSALS, strict=False)),
 )
 def test_the_server_refuses_a_row(world: World, table: str, state: str) -> None:
     with world.life() as life:

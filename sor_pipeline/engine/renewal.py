@@ -2,7 +2,8 @@
 
 Belongs here: comparing two schemas that share a server, and putting what differs in place. Does not: who made the
 tables, or what they hold. Tables of the same shape only have rows deleted and inserted: nobody who reads waits, nor
-is waited for, and rights on them stay. A table of another shape is dropped and made: that waits for its readers.
+is waited for, and rights on them stay. A table of another shape is dropped and made: that waits for its readers, a
+minute at most.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Dialect
 
 from sor_pipeline.engine import rights_quoting, shape
 from sor_pipeline.engine.base import Expression
@@ -21,6 +23,8 @@ from sor_pipeline.errors import EngineError, Fault
 _ROOM = 5_459_797
 """Beside the numbers of `postgres_lock`."""
 _PAUSE = 0.2
+_PATIENCE = "60s"
+"""For readers of a table that has to go: new ones queue behind whoever waits for them."""
 _NOTE = re.compile(r"^put there by sor: (.*)")
 
 
@@ -84,13 +88,14 @@ def renew(connection: sa.Connection, made: str, target: str, *, whole: bool = Fa
             *(Fault("table-not-ours", f"{target}.{name}", "a table that sor did not make has this name", "",
                     "no such table", "rename or drop it, then build again") for name in foreign)
         )  # fmt: skip
+    connection.execute(sa.select(sa.func.set_config("lock_timeout", _PATIENCE, sa.true())))
     connection.execute(sa.schema.CreateSchema(target, if_not_exists=True))
     for name, table in there.items():
-        if name in ours and (name not in fresh or whole or _shape(table) != _shape(fresh[name])):
+        if name in ours and (name not in fresh or whole or not _alike(connection.dialect, table, fresh[name])):
             connection.execute(sa.schema.DropTable(table))
     for name, table in fresh.items():
         kept = there.get(name)
-        if kept is None or whole or _shape(kept) != _shape(table):
+        if kept is None or whole or not _alike(connection.dialect, kept, table):
             kept = table.to_metadata(sa.MetaData(), schema=target)
             kept.create(connection)
             _insert(connection, table, kept)
@@ -117,8 +122,10 @@ def _tables(connection: sa.Connection, schema: str) -> dict[str, sa.Table]:
     return {table.name: table for table in found.tables.values() if table.schema == schema}
 
 
-def _shape(table: sa.Table) -> list[tuple[str, str, bool]]:
-    return [(column.name, repr(column.type), bool(column.nullable)) for column in table.columns]
+def _alike(dialect: Dialect, one: sa.Table, other: sa.Table) -> bool:
+    """Whether both have the same columns; text is in binary order in whatever we make."""
+    shapes = [[(column.name, column.type.compile(dialect)) for column in table.columns] for table in (one, other)]
+    return shapes[0] == shapes[1]
 
 
 def _insert(connection: sa.Connection, source: sa.Table, target: sa.Table) -> None:

@@ -59,7 +59,4 @@ def tell(passage: Passage, settings: Settings, paper: Paper) -> None:
     if passage.publication:
         further = ", sor review" if passage.count("identify", "cases") else ""
         published = "schema conformed of the database" if served(settings) else near(settings.conformed)
-        paper.say(
-            f"Publication {passage.publication} is in {published}. "
-            f"Next: sor status, sor conflicts{further}"
-        )
+        paper.say(f"Publication {passage.publication} is in {published}. Next: sor status, sor conflicts{further}")

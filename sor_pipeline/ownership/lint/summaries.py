@@ -53,6 +53,8 @@ def _leads(book: Notebook, path: Path, entity: str, summary: Summary) -> bool:
         fields = book.ownership.entities[here].fields
         if not book.known("field", name, fields, (*path, "by")):
             return False
+        if not _whole(book, here, name):
+            return False
         to = fields[name].to
         if to is None or to not in book.ownership.entities:
             refs = [field for field, spec in fields.items() if spec.to]
@@ -75,18 +77,29 @@ def _counts(book: Notebook, path: Path, declared: Field, summary: Summary, count
         name = getattr(summary, word)
         if name is None or not book.known("field", name, counted.fields, (*path, word)):
             continue
+        if not _whole(book, summary.of, name):
+            continue
         kind = counted.fields[name].kind.stored
         if kind not in kinds.get(word, tuple(Stored)):
             _type(book, (*path, word), f"`{name}` cannot be used as `{word}`", kind, kinds[word])
-    if summary.where is not None:
+    if summary.where is not None and all(_whole(book, summary.of, name) for name in counted.fields):
         _condition(book, (*path, "where"), summary.where, counted)
     own = declared.kind.stored
     if summary.aggregate in (Aggregate.number, Aggregate.sum):
         if own not in _NUMBERS:
             _type(book, path, f"`{summary.aggregate}` gives a number", own, _NUMBERS)
-    elif summary.field in counted.fields and own is not counted.fields[str(summary.field)].kind.stored:
+    elif (
+        summary.field in counted.fields
+        and _whole(book, summary.of, str(summary.field))
+        and own is not counted.fields[str(summary.field)].kind.stored
+    ):
         wanted = (counted.fields[str(summary.field)].kind.stored,)
         _type(book, path, f"`{summary.aggregate}` gives what `{summary.field}` holds", own, wanted)
+
+
+def _whole(book: Notebook, entity: str, field: str) -> bool:
+    """Whether the field is read as it was meant."""
+    return book.gaps.whole("entities", entity, "fields", field)
 
 
 def _type(book: Notebook, path: Path, what: str, found: Stored, expected: tuple[Stored, ...]) -> None:
