@@ -282,7 +282,11 @@ def exports() -> Path:
 
 def test_the_quick_start_works_as_written(exports: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    wanted = re.findall(r"^  (\w+)/(\w+\.csv)$", next(b.body for b in BLOCKS if b.kind == "text"), re.MULTILINE)
+    wanted = re.findall(
+        r"^  (\w+)/(\w+\.csv)$",
+        next(b.body for b in BLOCKS if b.kind == "text" and b.page == "quickstart.md"),
+        re.MULTILINE,
+    )
     assert len(wanted) == 5
     for tool, name in wanted:
         (tmp_path / "acme" / tool).mkdir(parents=True, exist_ok=True)
@@ -314,13 +318,21 @@ def functions() -> list[tuple[Path, ast.AST]]:
 
 
 def carriers() -> dict[str, int]:
-    """Functions that are handed a code: name -> its position among the arguments of a call."""
+    """Functions and records that are handed a code: name -> its position among the arguments of a call."""
     found = {"Fault": 0}
     for _, node in functions():
         if isinstance(node, ast.FunctionDef):
             names = [argument.arg for argument in node.args.args if argument.arg not in ("self", "cls")]
             if "code" in names:
                 found[node.name] = names.index("code")
+        elif isinstance(node, ast.ClassDef):
+            parts = [
+                one.target.id
+                for one in node.body
+                if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name)
+            ]
+            if "code" in parts:
+                found[node.name] = parts.index("code")
     return found
 
 

@@ -25,7 +25,7 @@ from sor_pipeline.engine import postgres_load, postgres_lock, postgres_quoting, 
 from sor_pipeline.engine.base import Rows, Stale, Union
 from sor_pipeline.engine.merge import Merge
 from sor_pipeline.engine.postgres_errors import refused
-from sor_pipeline.engine.postgres_parquet import LANDED_FILE, rows_of, shape_of
+from sor_pipeline.engine.postgres_parquet import rows_of, shape_of, with_paths
 from sor_pipeline.engine.postgres_shape import PostgresForm, refuse_long_names, short
 from sor_pipeline.engine.postgres_spelling import CAN_ASK
 from sor_pipeline.errors import EngineError, Fault
@@ -178,7 +178,7 @@ class PostgresEngine:
         if tuple(files) not in known:
             name = f"landed_{len(known)}"
             known[tuple(files)] = self._load(connection, name, shape_of(files), rows_of(files))
-        return known[tuple(files)].alias(LANDED_FILE.strip("_"))
+        return with_paths(known[tuple(files)], files)
 
     def scan_arrow(self, connection: sa.Connection, name: str, data: pa.Table) -> sa.FromClause:
         return self._load(connection, short(name), data.schema, postgres_load.batches_of(data))

@@ -7,7 +7,7 @@ The rule, in this order:
    comparisons never beat many. It is `clear` where that end lies above the other candidates' shares.
 3. Elsewhere nothing tells who is right, and the present owner is kept, unless `INSISTING` or more corrections
    ended at another system and most of them did not stick (people there insist): then that one is proposed.
-   Where nobody owns the field the fuller, then the newer one is. All of this is `weak`.
+   All of this is `weak`. For a field that nobody owns there is no proposal then: nothing tells who should.
 """
 
 from __future__ import annotations
@@ -110,7 +110,10 @@ def propose(known: Sequence[Witness], owner: str | None = None) -> Proposal:
         reasons = _of_majority(best, others)
         strength = "clear" if clear else "likely"
     else:
-        best, why = _untold(candidates, owner)
+        named = _untold(candidates, owner)
+        if named is None:
+            return Proposal(None, reasons=("nobody owns it, and nothing tells who should",))
+        best, why = named
         reasons = (
             "too few entities have three systems that speak about them: nobody can be outvoted",
             why,
@@ -124,7 +127,7 @@ def propose(known: Sequence[Witness], owner: str | None = None) -> Proposal:
     return Proposal(best.system, fallback, strength, (*reasons, *_on_left_out(speaking, candidates)))
 
 
-def _untold(candidates: Sequence[Witness], owner: str | None) -> tuple[Witness, str]:
+def _untold(candidates: Sequence[Witness], owner: str | None) -> tuple[Witness, str] | None:
     """Whom to name where agreement says nothing, and why."""
     stubborn = [one for one in candidates if one.corrected >= INSISTING and one.insists > _HALF]
     if stubborn:
@@ -133,8 +136,10 @@ def _untold(candidates: Sequence[Witness], owner: str | None) -> tuple[Witness, 
     present = [one for one in candidates if one.system == owner]
     if present:
         return present[0], "nothing speaks against the present owner"
+    if owner is None:
+        return None
     best = max(candidates, key=lambda one: (one.fill, str(one.newest or ""), one.system))
-    return best, "it is the fullest, then the newest"
+    return best, "the present owner fills less than half as much"
 
 
 def _of_majority(best: Witness, others: Sequence[Witness]) -> tuple[str, ...]:

@@ -121,8 +121,11 @@ def _circles(book: Notebook, arrows: list[Arrow]) -> set[Column]:
         fields = ", ".join(f"`{name}`" for name in dict.fromkeys(one.field for one in ring))
         what = f"corrections of {fields} go round in a circle of columns: no value would ever come to rest"
         todo = "remove one of the fields from `accepts`, or map it to a column of its own"
-        write = book.error if all(one.certain for one in ring) else book.warn
-        write("written-in-circles", ring[0].path, what, places, "columns that feed no column that feeds them", todo)
+        told_of = (ring[0].path, what, places, "columns that feed no column that feeds them", todo)
+        if all(one.certain for one in ring):
+            book.error("written-in-circles", *told_of)
+        else:
+            book.warn("written-in-circles", *told_of)
     return told
 
 
