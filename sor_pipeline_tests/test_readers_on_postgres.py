@@ -58,10 +58,8 @@ class Side:
     @property
     def settings(self) -> Settings:
         document = self.home / FOLDER / "ownership.yaml"
-        return replace(
-            Settings.read({}, ownership=document, home=self.home),
-            **({"warehouse_url": self.url} if self.url else {}),
-        )
+        read = Settings.read({}, ownership=document, home=self.home)
+        return replace(read, warehouse_url=self.url) if self.url else read
 
     def sor(self, *words: str | Path) -> Answer:
         """What the command says, its folder and the clock left out."""
