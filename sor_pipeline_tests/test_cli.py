@@ -413,4 +413,4 @@ def test_a_damaged_warehouse() -> None:
     Path(".sor/warehouse.duckdb").write_bytes(b"no database" * 1000)
     for command in ("status", "run"):
         answer = sor(command, "--json")
-        assert (answer.code, answer.data["faults"][0]["code"]) == (UNAVAILABLE, "warehouse-unavailable")
+        assert (answer.code, answer.data["faults"][0]["code"]) == (UNAVAILABLE, "warehouse-damaged")
