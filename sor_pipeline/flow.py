@@ -22,6 +22,7 @@ from sor_pipeline.errors import (
     Fault,
     PublicationBlocked,
     SchemaDrifted,
+    SettingsError,
     SorError,
     Unbalanced,
 )
@@ -129,11 +130,14 @@ class Passage:
 
 
 def one_step(run: Run, step: Step, scope: str) -> Done:
-    """Run one step for one scope; what a source's own faults break stays with that source."""
+    """Run one step for one scope; what a source's own faults break stays with that source.
+
+    What is wrong with the warehouse, the settings or the books is everybody's, and ends the run.
+    """
     began = time.monotonic()
     try:
         outcome = step.run(run, scope)
-    except (PublicationBlocked, EngineError, Unbalanced, SchemaDrifted):
+    except (PublicationBlocked, EngineError, SettingsError, Unbalanced, SchemaDrifted):
         raise
     except SorError as error:
         if step.per is not Per.source:

@@ -8,7 +8,8 @@ Variables: `SOR_OWNERSHIP` (document: file or folder), `SOR_HOME` (state folder,
 `postgresql+psycopg://user:password@host:port/database`), `SOR_EXTRACTS`
 (folder that `files:` globs start from; default: the folder of the document), `SOR_PROCESSES`
 (in how many processes one Dagster run may extract and stage, where the warehouse allows it; default 1),
-`SOR_LANDING` (where landed files lie: a folder, or a URL that fsspec opens; default `<home>/landing`).
+`SOR_LANDING` (where landed files lie: a folder, or a URL that fsspec opens; default `<home>/landing`),
+`SOR_STOP_DELIVERY` (systems, parted by commas, that get no corrections; `all`; asked before every request).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from sor_pipeline.errors import Fault, SettingsError
 DEFAULT_DOCUMENT = "ownership.yaml"
 DEFAULT_HOME = ".sor"
 WAREHOUSE = "SOR_WAREHOUSE_URL"
+STOP_DELIVERY = "SOR_STOP_DELIVERY"
 MOST_PROCESSES = 64
 
 
@@ -104,6 +106,12 @@ class Settings:
             processes=_processes(env.get("SOR_PROCESSES") or "1"),
             landing_place=_place(env.get("SOR_LANDING") or ""),
         )
+
+
+def delivery_stopped(system: str) -> bool:
+    """Whether the environment says now that the system gets no corrections."""
+    named = os.environ.get(STOP_DELIVERY, "").split(",")
+    return bool({name.strip() for name in named} & {system, "all"})
 
 
 def _place(text: str) -> str:

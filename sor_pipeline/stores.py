@@ -18,6 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
+from sor_pipeline.engine.files import put_in_place
 from sor_pipeline.errors import EngineError, Fault, SettingsError, SourceStopped
 from sor_pipeline.settings import Settings
 
@@ -70,7 +71,7 @@ class FolderStore:
         return {path.name for path in self.folder.glob("*") if not path.name.startswith(".")}
 
     def put(self, fresh: Path, name: str) -> None:
-        _lasting(fresh, self.folder / name)
+        put_in_place(fresh, self.folder / name)
 
     def local(self, name: str, checksum: str = "") -> Path | None:  # noqa: ARG002 (read in place, page by page)
         path = self.folder / name
@@ -107,7 +108,7 @@ class ObjectStore:
             there = int(self._filesystem.info(target)["size"])
         if there != fresh.stat().st_size:
             raise self._failed("write", f"{there:,} bytes of {fresh.stat().st_size:,} arrived")
-        _lasting(fresh, self.folder / name)
+        put_in_place(fresh, self.folder / name)
 
     def local(self, name: str, checksum: str = "") -> Path | None:
         path = self.folder / name
@@ -121,7 +122,7 @@ class ObjectStore:
                 self._filesystem.get_file(f"{self._prefix}/{name}", str(fetched))
             if checksum and checksum_of(fetched) != checksum:
                 raise self._altered(name)
-            _lasting(fetched, path)
+            put_in_place(fetched, path)
         except FileNotFoundError:
             return None
         finally:
@@ -173,12 +174,6 @@ def checksum_of(path: Path) -> str:
     """SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _lasting(fresh: Path, target: Path) -> None:
-    with fresh.open("rb") as file:
-        os.fsync(file.fileno())
-    fresh.replace(target)
 
 
 @cache

@@ -17,6 +17,7 @@ from sor_pipeline.settings import Settings
 from sor_pipeline.terminal.demo import FOLDER, play
 from sor_pipeline.terminal.paper import Paper
 from sor_pipeline_tests import postgres_server
+from sor_pipeline_tests.fake_targets import SECRET
 from sor_pipeline_tests.postgres_server import NoServer, PostgresServer
 
 CONTACTS, DAYS, SEED = 150, 5, 7
@@ -74,3 +75,11 @@ def engine_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "duckdb":
         return f"duckdb:///{tmp_path / 'warehouse.duckdb'}"
     return str(request.getfixturevalue("postgres_url"))
+
+
+@pytest.fixture
+def tool_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The secret of the fake tools, and nothing in the environment that would keep deliveries from them."""
+    monkeypatch.setenv("TOOL_TOKEN", SECRET)
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "SOR_STOP_DELIVERY"):
+        monkeypatch.delenv(name, raising=False)

@@ -369,6 +369,53 @@ def test_a_folder_without_extracts_is_told() -> None:
     assert sor("init", "nowhere").code == USAGE
 
 
+def test_a_key_that_two_systems_use_must_say_which(tmp_path: Path) -> None:
+    (tmp_path / "ownership.yaml").write_text(DOCUMENT, encoding="utf-8")
+    for system, who in (("crm", "ann"), ("desk", "bo")):
+        (tmp_path / system).mkdir()
+        (tmp_path / system / "2026-03-01.csv").write_text(f"id,email,city\n7,{who}@x.example,Rome\n", encoding="utf-8")
+    sor("run", "--json")
+    said = ("override", "set", "contact", "7", "city", "Bern", "--reason", "moved", "--until", "verified")
+    refused = sor(*said)
+    assert (refused.code, "ambiguous-name" in refused.err) == (FAULTS, True)
+    assert "<source>:<key>" in refused.err
+    assert sor(*said[:3], "desk.users:7", *said[4:]).code == 0
+
+
+def test_a_landing_that_cannot_be_used_ends_the_run(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is nobody's own fault: told once, not once per source, and the run is no success."""
+    monkeypatch.setenv("SOR_LANDING", "nowhere://bucket/x")
+    answer = shop.sor("run", "--json", "--as-of", "2026-03-03T01:00:00")
+    assert (answer.code, [fault["code"] for fault in answer.data["faults"]]) == (USAGE, ["unusable-landing"])
+    monkeypatch.delenv("SOR_LANDING")
+    again = shop.sor("run", "--json", "--as-of", "2026-03-03T01:00:00")
+    assert (again.code, again.data["state"], again.data["faults"]) == (0, "unchanged", [])
+
+
+def test_an_argument_that_is_not_text(shop: Shop) -> None:
+    answer = shop.sor("why", "contact", "\udcff")
+    assert (answer.code, "argument-not-text" in answer.err) == (USAGE, True)
+
+
+def test_a_warehouse_of_a_kind_that_there_is_not(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOR_WAREHOUSE_URL", "oracle://db/sor")
+    answer = shop.sor("run", "--json")
+    assert (answer.code, answer.data["faults"][0]["code"]) == (USAGE, "unknown-warehouse")
+
+
+@pytest.mark.parametrize("number", ["0", "many", "-1", "1e9", "²"])
+def test_a_number_of_processes_that_is_none(number: str, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOR_PROCESSES", number)
+    answer = shop.sor("run", "--json")
+    assert (answer.code, answer.data["faults"][0]["code"]) == (USAGE, "processes-invalid")
+
+
+def test_marts_where_dbt_is_not_installed(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sor_pipeline.observe.marts.build.installed", lambda **_: False)
+    answer = shop.sor("marts", "--json")
+    assert (answer.code, answer.data["faults"][0]["code"]) == (USAGE, "no-dbt")
+
+
 # ------------------------------------------------------------------------------------- 3: blocked
 
 

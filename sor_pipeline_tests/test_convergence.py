@@ -26,7 +26,7 @@ from sor_pipeline.simulate.play import models_of, simulate
 from sor_pipeline_tests.convergence_world import DOCUMENT, FIELDS, Company, Rows, worlds
 from sor_pipeline_tests.flow_world import FIRST, Site
 
-WORLDS = int(os.environ.get("SOR_WORLDS", "5"))
+WORLDS = int(os.environ.get("SOR_WORLDS", "15"))
 CORE = tuple(s for s in STEPS if s.name in ("extract", "stage", "identify", "resolve", "publish", "correct"))
 
 

@@ -31,12 +31,7 @@ MAKERS: dict[str, Any] = {
 HTTP = tuple(MAKERS)
 
 
-@pytest.fixture(autouse=True)
-def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TOOL_TOKEN", fakes.SECRET)
-    monkeypatch.delenv("SOR_STOP_DELIVERY", raising=False)
-    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
+pytestmark = pytest.mark.usefixtures("tool_token")
 
 
 @pytest.fixture(params=HTTP)

@@ -42,10 +42,7 @@ def document(url: str, live: bool = True) -> dict[str, Any]:
 
 
 @pytest.fixture
-def tool(monkeypatch: pytest.MonkeyPatch) -> Iterator[fakes.HubSpot]:
-    monkeypatch.setenv("TOOL_TOKEN", fakes.SECRET)
-    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "SOR_STOP_DELIVERY"):
-        monkeypatch.delenv(name, raising=False)
+def tool(tool_token: None) -> Iterator[fakes.HubSpot]:
     with fakes.serving(fakes.HubSpot()) as fake:
         fake.store["101"] = {"email": "ann@a.test", "name": "Annie"}
         yield fake

@@ -155,13 +155,13 @@ MAKERS: dict[str, Any] = {
 }  # fmt: skip
 
 
+pytestmark = pytest.mark.usefixtures("tool_token")
+
+
 @pytest.mark.parametrize("kind", MAKERS)
 def test_nothing_twice_nothing_lost_nothing_newer_overwritten(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
-    monkeypatch.setenv("TOOL_TOKEN", fakes.SECRET)
-    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "SOR_STOP_DELIVERY"):
-        monkeypatch.delenv(name, raising=False)
     with fakes.serving(MAKERS[kind]()) as fake:
         run = company(tmp_path, document(kind, fake.url))
         soak = Soak(kind, fake, run, seed=list(MAKERS).index(kind))
@@ -181,7 +181,6 @@ def test_nothing_twice_nothing_lost_nothing_newer_overwritten(
 def test_a_table_gets_every_row_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     url = f"sqlite:///{tmp_path / 'inbox.db'}"
     monkeypatch.setenv("INBOX_URL", url)
-    monkeypatch.delenv("SOR_STOP_DELIVERY", raising=False)
     chance, seen = random.Random(1), Counter[str]()
     run = company(tmp_path / "home", document("table", secret="INBOX_URL"))
     killing(monkeypatch, chance, seen)
@@ -215,7 +214,6 @@ def test_a_table_gets_every_row_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_files_are_handed_over_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("SOR_STOP_DELIVERY", raising=False)
     seen = Counter[str]()
     run = company(tmp_path, document("files"))
     killing(monkeypatch, random.Random(2), seen)

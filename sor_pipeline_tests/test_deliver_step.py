@@ -39,13 +39,7 @@ from sor_pipeline_tests.delivery_world import (
 )
 from sor_pipeline_tests.published_world import rows_of
 
-
-@pytest.fixture(autouse=True)
-def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TOOL_TOKEN", fakes.SECRET)
-    monkeypatch.delenv("SOR_STOP_DELIVERY", raising=False)
-    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
+pytestmark = pytest.mark.usefixtures("tool_token")
 
 
 def people(count: int) -> dict[str, dict[str, Any]]:

@@ -34,7 +34,7 @@ from sor_pipeline_tests.postgres_server import PostgresServer
 from sor_pipeline_tests.reference_model import Model
 
 CONTACTS, DAYS, SEED = 40, 2, 7
-WORLDS = int(os.environ.get("SOR_WORLDS", "3"))
+WORLDS = int(os.environ.get("SOR_WORLDS", "10"))
 LAW = settings(
     max_examples=WORLDS,
     deadline=None,

@@ -192,6 +192,15 @@ def test_a_resync_is_no_news(tmp_path: Path, database: Database) -> None:
     assert whole.go(NOW + 4 * DAY).counts["repeated"] == 1
 
 
+def test_the_time_of_loading_is_no_time_of_change(tmp_path: Path, database: Database) -> None:
+    database.tell(
+        "create table fivetran.lead (id text primary key, email text, phone text, _fivetran_synced timestamptz)",
+        "insert into fivetran.lead values ('a', 'a@acme.example', '1', '2024-06-01 10:00+00')",
+    )
+    taken = ownership(database.url, table="fivetran.lead", mode="snapshot", changed_at="_fivetran_synced")
+    assert codes(World.made(tmp_path, taken).land(), warnings=True) == ["loading-as-change"]
+
+
 def test_a_table_of_fivetran(tmp_path: Path, database: Database) -> None:
     database.tell(
         """create table fivetran.contact (id text primary key, email text, phone text, _fivetran_deleted boolean,

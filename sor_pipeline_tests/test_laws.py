@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sor_pipeline_tests.flow_world import HEADERS, Site, World, worlds
 
-LAW = settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+LAW = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def fresh(folder: str, name: str) -> Site:

@@ -312,6 +312,17 @@ def test_what_is_over_does_not_end_again(hands: Run) -> None:
     assert raised.value.faults[0].code == "unknown-override"
 
 
+def test_what_a_person_ended_is_over(after_the_first: Company, days: Any) -> None:  # noqa: ARG001 (it was ended there)
+    company = after_the_first
+    with opened(company.document, company.settings, FIRST + timedelta(days=12)) as hands:
+        before = ledger(hands)
+        number = next(row.number for row in before if row.value == "Fern")
+        with pytest.raises(DecisionRefused) as raised:
+            end_override(hands, number, "jo", "once more")
+        assert ledger(hands) == before
+    assert raised.value.faults[0].code == "override-over"
+
+
 def test_end_conditions_read() -> None:
     today = date(2026, 3, 1)
     assert end_condition("date:2026-03-01", today).day == today

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
@@ -20,7 +19,6 @@ import pytest
 import sqlalchemy as sa
 
 from sor_pipeline.access import grants
-from sor_pipeline.cli import main
 from sor_pipeline.engine import renewal
 from sor_pipeline.errors import EngineError, MartsFailed, SettingsError
 from sor_pipeline.flow import emptied, opened, reading
@@ -32,20 +30,10 @@ from sor_pipeline.settings import Settings
 from sor_pipeline.tables import MARTS, MARTS_BUILDING
 from sor_pipeline.terminal.demo import FOLDER
 from sor_pipeline_tests.postgres_server import PostgresServer
+from sor_pipeline_tests.test_cli import Answer, sor
 
 DOCS = Path(__file__).parents[1] / "docs"
 CLOCK = re.compile(r'"(at|started_at|ended_at|since)": "(?!2026-03)[^"]+"')
-
-
-@dataclass(frozen=True)
-class Answer:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def data(self) -> Any:
-        return json.loads(self.out)
 
 
 @dataclass(frozen=True)
@@ -63,24 +51,18 @@ class Side:
 
     def sor(self, *words: str | Path) -> Answer:
         """What the command says, its folder and the clock left out."""
-        out, err = io.StringIO(), io.StringIO()
-        code: object = 0
-        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        told = [str(word).replace("{side}", self.home.name) for word in words]
+        with pytest.MonkeyPatch.context() as patch:
             for name in ("SOR_OWNERSHIP", "SOR_HOME", "SOR_EXTRACTS", "SOR_WAREHOUSE_URL"):
                 patch.delenv(name, raising=False)
             if self.url:
                 patch.setenv("SOR_WAREHOUSE_URL", self.url)
             patch.setenv("COLUMNS", "100")
             patch.chdir(self.home)
-            try:
-                told = [str(word).replace("{side}", self.home.name) for word in words]
-                main(["--home", str(self.home), "--ownership", str(self.settings.ownership), *told])
-            except SystemExit as ended:
-                code = ended.code
-        texts = [one.getvalue().replace(str(self.home), "HOME") for one in (out, err)]
+            answer = sor("--home", self.home, "--ownership", self.settings.ownership, *told)
+        texts = [one.replace(str(self.home), "HOME") for one in (answer.out, answer.err)]
         said = [CLOCK.sub(r'"\1": "-"', text.replace(f"../{self.home.name}.", "../HOME.")) for text in texts]
-        assert "Traceback" not in said[0] + said[1]
-        return Answer(int(str(code or 0)), *said)
+        return Answer(answer.code, *said)
 
     @contextmanager
     def tables(self) -> Iterator[sa.Connection]:

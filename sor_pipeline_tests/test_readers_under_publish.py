@@ -31,7 +31,7 @@ from sor_pipeline.tables import SCHEMAS, Tables
 from sor_pipeline_tests.postgres_server import PostgresServer
 from sor_pipeline_tests.published_world import DAY_ONE, Cell, State, document, on_day, put
 
-PUBLISHES = int(os.environ.get("SOR_PUBLISHES", "8"))
+PUBLISHES = int(os.environ.get("SOR_PUBLISHES", "20"))
 CONTACTS, ACCOUNTS = 60, 10
 MODES = ("AUTOCOMMIT", "READ COMMITTED", "REPEATABLE READ")
 NEVER_EMPTY = ("contact", "contact_source", "contact_key", "contact_history", "account", "account_source", "account_key",

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from sor_pipeline.cli.place import FAULTS, By, Json, Limit, Reason, document, signed
+from sor_pipeline.cli.place import FAULTS, By, Json, Limit, Reason, document, looking, signed
 from sor_pipeline.ownership.document import Ownership
+from sor_pipeline.settings import STOP_DELIVERY
 from sor_pipeline.terminal.paper import Paper
 
 target = typer.Typer(
@@ -46,11 +47,9 @@ def deliver(
 @target.command("list")
 def listed(context: typer.Context, machine: Json = False) -> None:
     """Every target: kind, address, whether anything is sent, and who turned its switch."""
-    from sor_pipeline.flow import reading
     from sor_pipeline.terminal.delivering import show_targets
 
-    paper = Paper(machine=machine)
-    with document(context) as (ownership, settings), reading(ownership, settings, paper.notice) as hands:
+    with looking(context, machine) as (hands, paper):
         show_targets(hands, paper)
 
 
@@ -79,7 +78,7 @@ def stop(context: typer.Context, system: System, reason: Reason, by: By = None, 
 @target.command()
 def start(context: typer.Context, system: System, reason: Reason, by: By = None, machine: Json = False) -> None:
     """Let a stopped system have its corrections again, if the document says that it is live."""
-    from sor_pipeline.deliver.switches import VARIABLE, pulled
+    from sor_pipeline.deliver.switches import pulled
     from sor_pipeline.flow import BRIEFLY, opened
     from sor_pipeline.steward.switches import start as turn_on
 
@@ -93,7 +92,7 @@ def start(context: typer.Context, system: System, reason: Reason, by: By = None,
     live = bool(spec and spec.live)
     paper.data({"system": system, "on": True, "number": number, "live": live, "stopped": still or None})
     if still:
-        paper.notice(f"{system} is still stopped here: {VARIABLE} names it")
+        paper.notice(f"{system} is still stopped here: {STOP_DELIVERY} names it")
     paper.say(f"started: {system} is {'live' if live else 'a dry run, as the document says'}")
 
 

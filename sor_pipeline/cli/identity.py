@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from sor_pipeline.cli.place import By, Json, Limit, Reason, document, known, signed
+from sor_pipeline.cli.place import By, Json, Limit, Reason, document, known, looking, signed
 from sor_pipeline.run import Run
 from sor_pipeline.terminal.paper import Paper
 
@@ -75,12 +75,10 @@ def decisions(
     machine: Json = False,
 ) -> None:
     """The decisions in force: who said what about which records, when and why."""
-    from sor_pipeline.flow import reading
     from sor_pipeline.terminal.decisions import show_decisions
 
-    paper = Paper(machine=machine)
-    with document(context) as (ownership, settings), reading(ownership, settings, paper.notice) as hands:
-        known(ownership, entity, None)
+    with looking(context, machine) as (hands, paper):
+        known(hands.ownership, entity, None)
         show_decisions(hands, paper, entity, everything, limit)
 
 

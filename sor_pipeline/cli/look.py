@@ -7,17 +7,14 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from sor_pipeline.cli.place import FAULTS, Json, Limit, document, known
-from sor_pipeline.terminal.paper import Paper
+from sor_pipeline.cli.place import FAULTS, Json, Limit, known, looking
 
 
 def status(context: typer.Context, machine: Json = False) -> None:
     """What is published, what ran, what each source delivered, what does not hold."""
-    from sor_pipeline.flow import reading
     from sor_pipeline.terminal.reports import show_status
 
-    paper = Paper(machine=machine)
-    with document(context) as (ownership, settings), reading(ownership, settings, paper.notice) as hands:
+    with looking(context, machine) as (hands, paper):
         show_status(hands, paper)
 
 
@@ -29,12 +26,10 @@ def conflicts(
     machine: Json = False,
 ) -> None:
     """The fields on which systems disagree most; with --entity or --field each open conflict."""
-    from sor_pipeline.flow import reading
     from sor_pipeline.terminal.reports import show_conflicts
 
-    paper = Paper(machine=machine)
-    with document(context) as (ownership, settings), reading(ownership, settings, paper.notice) as hands:
-        known(ownership, entity, field)
+    with looking(context, machine) as (hands, paper):
+        known(hands.ownership, entity, field)
         show_conflicts(hands, paper, entity, field, limit)
 
 
@@ -46,12 +41,10 @@ def why(
     machine: Json = False,
 ) -> None:
     """Why a cell holds what it holds: value, system, record, rule, and everybody's claim."""
-    from sor_pipeline.flow import reading
     from sor_pipeline.terminal.reports import show_why
 
-    paper = Paper(machine=machine)
-    with document(context) as (ownership, settings), reading(ownership, settings, paper.notice) as hands:
-        known(ownership, entity, field)
+    with looking(context, machine) as (hands, paper):
+        known(hands.ownership, entity, field)
         if not show_why(hands, paper, entity, name, field):
             paper.aside.print(f"[red]no {entity} has the id or key {escape(name)}[/red]")
             raise typer.Exit(FAULTS)
@@ -64,13 +57,11 @@ def corrections(
     machine: Json = False,
 ) -> None:
     """What each system must change to agree with the conformed tables."""
-    from sor_pipeline.flow import reading
     from sor_pipeline.terminal.reports import show_corrections
 
-    paper = Paper(machine=machine)
-    with document(context) as (ownership, settings), reading(ownership, settings, paper.notice) as hands:
-        if system is not None and system not in ownership.systems:
-            raise typer.BadParameter(f"{system} is not a system of the document: {', '.join(ownership.systems)}")
+    with looking(context, machine) as (hands, paper):
+        if system is not None and system not in hands.ownership.systems:
+            raise typer.BadParameter(f"{system} is not a system of the document: {', '.join(hands.ownership.systems)}")
         show_corrections(hands, paper, system, limit)
 
 
@@ -82,10 +73,8 @@ def suggest(
     machine: Json = False,
 ) -> None:
     """Who should own the fields that are fought over most, with the evidence; writes nothing."""
-    from sor_pipeline.flow import reading
     from sor_pipeline.terminal.suggesting import suggest as show
 
-    paper = Paper(machine=machine)
-    with document(context) as (ownership, settings), reading(ownership, settings, paper.notice) as hands:
-        known(ownership, entity, field)
+    with looking(context, machine) as (hands, paper):
+        known(hands.ownership, entity, field)
         show(hands, paper, entity, field, limit)

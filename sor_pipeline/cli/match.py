@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sor_pipeline.cli.place import Json, document, known
+from sor_pipeline.cli.place import Json, document, known, looking
 from sor_pipeline.ownership.document import Ownership
 from sor_pipeline.ownership.matching import Similar
 from sor_pipeline.terminal.paper import Paper
@@ -47,12 +47,10 @@ def score(
     machine: Json = False,
 ) -> None:
     """Compare what matching found with a truth: precision, recall, F1, exact and over-merged clusters."""
-    from sor_pipeline.flow import reading
     from sor_pipeline.terminal.matching import measured, tell_scores
 
-    paper = Paper(machine=machine)
-    with document(context) as (ownership, settings), reading(ownership, settings, paper.notice) as hands:
-        known(ownership, entity, None)
+    with looking(context, machine) as (hands, paper):
+        known(hands.ownership, entity, None)
         scores = measured(hands, truth, entity)
     tell_scores(scores, paper)
 

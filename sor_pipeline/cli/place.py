@@ -18,7 +18,9 @@ import typer
 
 from sor_pipeline.ownership.document import Ownership
 from sor_pipeline.ownership.lint import load_checked
+from sor_pipeline.run import Run
 from sor_pipeline.settings import DEFAULT_DOCUMENT, Settings
+from sor_pipeline.terminal.paper import Paper
 
 FAULTS, USAGE, BLOCKED, UNAVAILABLE = 1, 2, 3, 4
 
@@ -53,6 +55,16 @@ def document(context: typer.Context) -> Iterator[tuple[Ownership, Settings]]:
     place: Place = context.obj
     settings = place.settings()
     yield load_checked(settings.ownership), settings
+
+
+@contextmanager
+def looking(context: typer.Context, machine: bool) -> Iterator[tuple[Run, Paper]]:
+    """Hands for looking only, and the paper for what they find."""
+    from sor_pipeline.flow import reading
+
+    paper = Paper(machine=machine)
+    with document(context) as (ownership, settings), reading(ownership, settings, paper.notice) as hands:
+        yield hands, paper
 
 
 def known(ownership: Ownership, entity: str | None, field: str | None) -> None:

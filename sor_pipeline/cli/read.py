@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from sor_pipeline.cli.place import Force, Json, document, writable
-from sor_pipeline.terminal.paper import Paper, near
+from sor_pipeline.cli.place import Force, Json, looking, writable
+from sor_pipeline.terminal.paper import near
 
 
 def report(
@@ -21,12 +21,10 @@ def report(
     machine: Json = False,
 ) -> None:
     """Write the scorecard: one page that says which systems agree, where they do not, and who must act."""
-    from sor_pipeline.flow import reading
     from sor_pipeline.page.scorecard import write
 
-    paper = Paper(machine=machine)
-    with document(context) as (ownership, settings), reading(ownership, settings, paper.notice) as hands:
-        file = write(hands, writable(output, settings, force))
+    with looking(context, machine) as (hands, paper):
+        file = write(hands, writable(output, hands.settings, force))
     paper.data({"written": str(file)})
     paper.say(f"Wrote {near(file.absolute())}: open it in any browser; it needs no network.")
 
@@ -41,13 +39,11 @@ def as_of(
     machine: Json = False,
 ) -> None:
     """Put all entities as they were published then into a DuckDB file of their own."""
-    from sor_pipeline.flow import reading
     from sor_pipeline.observe.asof import line, write
 
-    paper = Paper(machine=machine)
-    with document(context) as (ownership, settings), reading(ownership, settings, paper.notice) as hands:
-        past, file = write(hands, date, writable(output, settings, force))
-        query = line(hands, next(iter(ownership.entities)), past.published_at)
+    with looking(context, machine) as (hands, paper):
+        past, file = write(hands, date, writable(output, hands.settings, force))
+        query = line(hands, next(iter(hands.ownership.entities)), past.published_at)
     paper.data(
         {"publication": past.publication, "published_at": past.published_at, "written": str(file), "query": query}
     )
@@ -62,11 +58,9 @@ def export(
     machine: Json = False,
 ) -> None:
     """Write the conformed tables as Parquet files, with a manifest."""
-    from sor_pipeline.flow import reading
     from sor_pipeline.observe.parquet import MANIFEST, export
 
-    paper = Paper(machine=machine)
-    with document(context) as (ownership, settings), reading(ownership, settings, paper.notice) as hands:
+    with looking(context, machine) as (hands, paper):
         done = export(hands, folder)
     paper.data({"publication": done.publication, "tables": done.tables, "rows": done.rows, "folder": str(folder)})
     paper.say(

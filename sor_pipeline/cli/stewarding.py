@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from sor_pipeline.cli.identity import deciding
-from sor_pipeline.cli.place import By, Json, Limit, Reason, document, known, signed
+from sor_pipeline.cli.place import By, Json, Limit, Reason, document, known, looking, signed
 from sor_pipeline.ownership.stewards import CaseKind
 from sor_pipeline.terminal.paper import Paper
 
@@ -69,11 +69,9 @@ def list_(
     machine: Json = False,
 ) -> None:
     """The overrides in force, and the debt that they are: how old, whose, until when."""
-    from sor_pipeline.flow import reading
     from sor_pipeline.terminal.overriding import show_overrides
 
-    paper = Paper(machine=machine)
-    with document(context) as (ownership, settings), reading(ownership, settings, paper.notice) as hands:
+    with looking(context, machine) as (hands, paper):
         show_overrides(hands, paper, everything, limit)
 
 

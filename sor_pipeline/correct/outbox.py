@@ -14,14 +14,13 @@ import sqlalchemy as sa
 
 from sor_pipeline.correct.wanted import OPEN
 from sor_pipeline.engine.base import Rows
-from sor_pipeline.engine.files import put_in_place
+from sor_pipeline.engine.files import UNFINISHED, put_text
 from sor_pipeline.ownership.document import system_of
 from sor_pipeline.tables import Tables
 
 COLUMNS = (
     "system", "source", "source_key", "column", "observed", "wanted", "field", "entity", "entity_id", "owner", "rule",
 )  # fmt: skip
-_UNFINISHED = ".part"
 _FORMULA = r"^([=+\-@\t\r])"
 """How a cell begins that a spreadsheet would calculate."""
 
@@ -43,19 +42,10 @@ def write(outbox: Path, source: str, publication: int, corrections: pa.Table, sa
     """
     folder = outbox / system_of(source)
     folder.mkdir(parents=True, exist_ok=True)
-    for left_over in folder.glob(f".*-{source}.*{_UNFINISHED}"):
+    for left_over in folder.glob(f".*-{source}.*{UNFINISHED}"):
         left_over.unlink()
     frame = pl.DataFrame(corrections)
     name = f"{publication}-{source}"
-    _put(folder / f"{name}.jsonl", frame.write_ndjson())
+    put_text(folder / f"{name}.jsonl", frame.write_ndjson())
     shown = frame.with_columns(pl.col(pl.String).str.replace(_FORMULA, "'${1}")) if safe else frame
-    _put(folder / f"{name}.csv", shown.write_csv())
-
-
-def _put(path: Path, text: str) -> None:
-    content = text.encode()
-    if path.exists() and path.read_bytes() == content:
-        return
-    fresh = path.with_name(f".{path.name}{_UNFINISHED}")
-    fresh.write_bytes(content)
-    put_in_place(fresh, path)
+    put_text(folder / f"{name}.csv", shown.write_csv())

@@ -41,11 +41,11 @@ def judged(target: Target, cells: sa.Table, number: int, among: sa.FromClause | 
     """
     table = target.tables.correction
     same = sa.and_(*(cells.c[name] == table.c[name] for name in _CELL))
-    last = _latest(target, sa.true()).subquery("last")
+    compared = sa.true() if among is None else table.c.source_key.in_(sa.select(among.c.source_key))
+    last = _latest(target, compared).subquery("last")
     again = sa.func.coalesce(cells.c.raw == table.c.became, sa.false())
     state = _state(table, cells, last, again, sa.false() if due is None else _overdue(target, due))
     undone = sa.or_(state == "reverted", sa.and_(state == "altered", again))
-    compared = sa.true() if among is None else table.c.source_key.in_(sa.select(among.c.source_key))
     news = {
         "state": state,
         "closed_in": sa.literal(number, sa.BigInteger),

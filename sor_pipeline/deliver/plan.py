@@ -19,7 +19,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from sor_pipeline.engine.base import Rows
-from sor_pipeline.engine.files import put_in_place
+from sor_pipeline.engine.files import put_text
 from sor_pipeline.ownership.document import system_of
 from sor_pipeline.ownership.target import Target
 from sor_pipeline.run import Run
@@ -93,13 +93,7 @@ def written(run: Run, plan: Plan, live: bool) -> None:
     head = {"system": plan.system, "publication": plan.publication, "plan": plan.name, "live": live,
             "records": plan.records, "over": plan.over}  # fmt: skip
     rows = plan.rows.select(*CELL, "column", "entity", "entity_id", "observed", "wanted").write_json()
-    text = f'{json.dumps(head)[:-1]}, "rows": {rows}}}\n'
-    path = folder / f"plan-{plan.publication}.json"
-    if path.exists() and path.read_text(encoding="utf-8") == text:
-        return
-    fresh = path.with_name(f".{path.name}.part")
-    fresh.write_text(text, encoding="utf-8")
-    put_in_place(fresh, path)
+    put_text(folder / f"plan-{plan.publication}.json", f'{json.dumps(head)[:-1]}, "rows": {rows}}}\n')
 
 
 def _open(run: Run, system: str) -> Rows:

@@ -6,26 +6,20 @@ Does not: turning it (`steward.switches`).
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
-
 import sqlalchemy as sa
 
 from sor_pipeline.run import Run
-
-VARIABLE = "SOR_STOP_DELIVERY"
-"""Systems parted by commas, or `all`."""
+from sor_pipeline.settings import delivery_stopped
 
 
-def stopped(run: Run, system: str, environ: Mapping[str, str] | None = None) -> str:
+def stopped(run: Run, system: str) -> str:
     """Where it is said that nothing may be sent to the system: `environment`, `file`, `ledger`; blank: nowhere."""
-    return pulled(run, system, environ) or _in_ledger(run, system)
+    return pulled(run, system) or _in_ledger(run, system)
 
 
-def pulled(run: Run, system: str, environ: Mapping[str, str] | None = None) -> str:
+def pulled(run: Run, system: str) -> str:
     """The same without asking the warehouse."""
-    named = (os.environ if environ is None else environ).get(VARIABLE, "")
-    if {name.strip() for name in named.split(",")} & {system, "all"}:
+    if delivery_stopped(system):
         return "environment"
     return "file" if (run.settings.stopped / system).exists() else ""
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from sor_pipeline.deliver.connector import Denied, Doubted, Halted, Limited, Misdirected, Stopped
 from sor_pipeline.deliver.plan import Plan, subject_of
-from sor_pipeline.deliver.switches import VARIABLE
 from sor_pipeline.errors import Fault
 from sor_pipeline.ownership.target import Target
+from sor_pipeline.settings import STOP_DELIVERY
 
 
 def over_cap(plan: Plan, target: Target) -> Fault:
@@ -62,5 +62,5 @@ def _told(system: str, target: Target, halt: Halted) -> tuple[str, str, str]:
 
 def _restart(system: str, where: str) -> str:
     if where == "environment":
-        return f"take it out of {VARIABLE}"
+        return f"take it out of {STOP_DELIVERY}"
     return f"when all is well: sor target start {system} --reason '...'"

@@ -70,17 +70,16 @@ def models_of(ownership: Ownership, told: Mapping[str, str]) -> dict[str, Model]
     faults = []
     for system, model in told.items():
         if system not in ownership.systems:
-            faults.append(_unknown("system", system, ", ".join(ownership.systems)))
+            faults.append(_unknown("unknown-system", system, ", ".join(ownership.systems)))
         if model not in list(Model):
-            faults.append(_unknown("model", model, ", ".join(Model)))
+            faults.append(_unknown("unknown-model", model, ", ".join(Model)))
     if faults:
         raise SettingsError(*faults)
     return {system: Model(model) for system, model in told.items()}
 
 
-def _unknown(noun: str, name: str, known: str) -> Fault:
-    what = f"there is no such {noun} to simulate"
-    return Fault(f"unknown-{noun}", "", what, f"`{name}`", known, "write --target <system>=<model>")
+def _unknown(code: str, name: str, known: str) -> Fault:
+    return Fault(code, "", "`--target` names what there is not", f"`{name}`", known, "write --target <system>=<model>")
 
 
 def simulate(run: Run, rounds: int, models: Mapping[str, Model]) -> Played:

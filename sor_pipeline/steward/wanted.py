@@ -165,9 +165,10 @@ def _broken(run: Run) -> list[Rows]:
 def _refused_corrections(run: Run) -> list[Rows]:
     """One per cell whose last correction its target refused for good, with the tool's code where it was sent."""
     table, attempt = run.tables.correction, run.tables.attempt
-    cell = (table.c.source, table.c.source_key, table.c.field)
-    newest = sa.func.max(table.c.proposed_in).over(partition_by=cell).label("newest")
-    last = sa.select(table, newest).subquery("last")
+    later = table.alias("later")
+    cell = ("source", "source_key", "field")
+    newer = sa.exists().where(later.c.proposed_in > table.c.proposed_in, *(later.c[n] == table.c[n] for n in cell))
+    last = sa.select(table).where(table.c.state == "refused", ~newer.correlate(table)).subquery("last")
     sent = ("source", "source_key", "field", "proposed_in")
     key = [attempt.c[name] for name in sent]
     refused = sa.select(*key, sa.func.max(attempt.c.status).label("status")).where(attempt.c.outcome == "refused")
@@ -179,8 +180,7 @@ def _refused_corrections(run: Run) -> list[Rows]:
     )  # fmt: skip
     known = last.c.source.in_(list(run.ownership.sources))
     origin = last.outerjoin(codes, sa.and_(*(codes.c[name] == last.c[name] for name in sent)))
-    newest_refused = (last.c.state == "refused", last.c.proposed_in == last.c.newest, known)
-    return [sa.select(*about).select_from(origin).where(*newest_refused)]
+    return [sa.select(*about).select_from(origin).where(known)]
 
 
 def _expired_overrides(run: Run) -> list[Rows]:
