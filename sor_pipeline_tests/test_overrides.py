@@ -312,7 +312,7 @@ def test_what_is_over_does_not_end_again(hands: Run) -> None:
     assert raised.value.faults[0].code == "unknown-override"
 
 
-def test_what_a_person_ended_is_over(after_the_first: Company, days: Any) -> None:  # noqa: ARG001 (it was ended there)
+def test_what_a_person_ended_is_over(after_the_first: Company, days: Any) -> None:
     company = after_the_first
     with opened(company.document, company.settings, FIRST + timedelta(days=12)) as hands:
         before = ledger(hands)
