@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Tests run on every core, each worker with a PostgreSQL server and a played demo of its own.
+WORKERS ?= auto
 STAMP := $(VENV)/.installed
 
 # Where bytecode may not be written, every process compiles its 2,000 modules again (6 s).
@@ -26,7 +28,7 @@ test: $(STAMP)  ## every check and every test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
