@@ -15,9 +15,10 @@ from sor_pipeline.ownership.document import Ownership
 from sor_pipeline_tests.flow_world import Site
 
 FIELDS = ("email", "name", "title", "street", "city", "stage", "mrr", "opted_in", "country", "account")
+OVERNIGHT = {"target": {"kind": "files", "live": True, "max_share": 1}}
 DOCUMENT = Ownership.model_validate(
     {
-        "systems": {"crm": {}, "mail": {}, "desk": {}},
+        "systems": {"crm": OVERNIGHT, "mail": OVERNIGHT, "desk": OVERNIGHT},
         "entities": {
             "account": {"owner": "crm", "match": [{"linked": {"mail.companies.crm_id": "crm.accounts"}}],
                         "fields": {"label": {"type": "name"}}},

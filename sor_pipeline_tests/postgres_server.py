@@ -111,6 +111,10 @@ class OwnServer(PostgresServer):
             raise
         super().__init__(f"postgresql+psycopg://postgres@/postgres?host={self.folder}")
 
+    def binary(self, name: str) -> Path:
+        """A program of the server's release, as `pg_dump`."""
+        return self._binaries / name
+
     def _readable(self, binaries: Path) -> Path:
         """Where nobody else may look (a home of root's), a copy of the installation and of a wheel's libraries beside it."""
         if self._user is None or self._may_run(binaries):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -212,6 +213,43 @@ def test_who_decides_is_the_user_of_the_machine_unless_told(shop: Shop, monkeypa
     made = shop.sor("link", *BO, "--reason", "x", "--json").data
     assert (made["by"], made["kind"], made["entity"], made["left"]) == ("grace", "link", "contact", BO[0])
     shop.sor("withdraw", str(made["decision"]), "--reason", "x")
+
+
+def test_the_stewards_door_of_the_manual(shop: Shop, tmp_path: Path) -> None:
+    """The script of docs/access.md, on this shop and as this user: stewards' commands only, under their own names."""
+    page = (Path(__file__).parents[1] / "docs/access.md").read_text(encoding="utf-8")
+    script = page.partition("<<'END'\n")[2].partition("\nEND\n")[0]
+    runuser = "runuser -u root" if os.geteuid() == 0 else "env"
+    for told, here in (
+        ("/etc/sor/", f"{tmp_path}/"),
+        ("runuser -u sor", runuser),
+        ("/opt/sor_pipeline/.venv/bin/sor", str(Path(sys.executable).with_name("sor"))),
+    ):
+        assert told in script
+        script = script.replace(told, here)
+    (tmp_path / "door").write_text(script, encoding="utf-8")
+    names = f"SOR_OWNERSHIP={shop.folder}/ownership.yaml\nSOR_HOME={shop.folder}/.sor\n"
+    (tmp_path / "sor.env").write_text(names, encoding="utf-8")
+    (tmp_path / "secrets.env").write_text("# none\n", encoding="utf-8")
+
+    def door(*words: str, **names: str) -> subprocess.CompletedProcess[str]:
+        known = {"PATH": os.environ["PATH"], "LOGNAME": "root", **names}
+        return subprocess.run(["sh", tmp_path / "door", *words], env=known, capture_output=True, text=True, check=False)
+
+    said = door("link", *BO, "--reason", "x y", "--json", SUDO_USER="ann")
+    assert said.returncode == 0, said.stderr
+    made = json.loads(said.stdout)
+    assert made["by"] == "ann"
+    assert door("withdraw", str(made["decision"]), "--reason", "x", SUDO_USER="ann").returncode == 0
+    for words in (
+        ("run",),
+        ("target", "start", "crm"),
+        ("link", *BO, "--reason", "x", "--by=bo"),
+        ("cases", "--home", "/"),
+    ):
+        refused = door(*words, SUDO_USER="ann")
+        assert (refused.returncode, "not for stewards" in refused.stderr) == (2, True), words
+    assert "sudo" in door("cases").stderr
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 
 from sor_pipeline.errors import SettingsError
 from sor_pipeline.flow import STEPS, opened, pass_through
-from sor_pipeline.ownership.document import Ownership
+from sor_pipeline.ownership.document import Ownership, System
 from sor_pipeline.run import Run
 from sor_pipeline.simulate.models import Model, stored
 from sor_pipeline.simulate.play import models_of, simulate
@@ -28,6 +28,7 @@ from sor_pipeline_tests.flow_world import FIRST, Site
 
 WORLDS = int(os.environ.get("SOR_WORLDS", "15"))
 CORE = tuple(s for s in STEPS if s.name in ("extract", "stage", "identify", "resolve", "publish", "correct"))
+DELIVERING = (*CORE, *(s for s in STEPS if s.name == "deliver"))
 
 
 def document(**changes: Any) -> Ownership:
@@ -286,25 +287,22 @@ def test_what_reflects_accepts() -> None:
 @settings(max_examples=WORLDS, deadline=None, suppress_health_check=list(HealthCheck))
 @given(world=worlds())
 def test_obeying_leaves_nothing_to_correct_and_changes_nothing(world: Rows) -> None:
-    """Of deliveries that are acknowledged; the next test says what is lost where nobody acknowledges."""
+    """Of files that are handed over as `live`; the next test says what is lost where nobody acknowledges."""
     with TemporaryDirectory() as folder:
         company = Company(Path(folder), world)
         company.export(0)
-        company.run(0, CORE)
+        company.run(0, DELIVERING)
         before = company.published()
-        obeyed(company, acknowledged=True)
+        obeyed(company)
         assert company.corrections() == []
         assert company.published() == before
 
 
-def obeyed(company: Company, *, acknowledged: bool) -> None:
+def obeyed(company: Company) -> None:
     """Every tool stores what it is told and exports it two days later."""
     company.obey("2026-03-02 12:00:00")
-    if acknowledged:
-        with opened(company.document, company.settings, FIRST) as run:
-            _answer(run, "accepted", 0)
     company.export(2)
-    company.run(2, CORE)
+    company.run(2, DELIVERING)
 
 
 @pytest.mark.parametrize("acknowledged", [True, False])
@@ -323,11 +321,12 @@ def test_what_nobody_acknowledged_may_make_a_record_the_newest(tmp_path: Path, a
             {**blank, "id": "v", "title": "Clerk", "opted_in": "true", "crm_id": "1", "at": newer},
         ],
     }  # fmt: skip
-    company = Company(tmp_path, world)
+    silent = DOCUMENT.model_copy(update={"systems": {name: System() for name in DOCUMENT.systems}})
+    company = Company(tmp_path, world, DOCUMENT if acknowledged else silent)
     company.export(0)
-    company.run(0, CORE)
+    company.run(0, DELIVERING)
     assert {row[:3] for row in company.corrections()} == {("mail.people", "u", "title")}
-    obeyed(company, acknowledged=acknowledged)
+    obeyed(company)
     spoke = company.query(
         "SELECT opted_in, opted_in_key FROM conformed.contact JOIN conformed.contact_source USING (contact_id)"
     )

@@ -281,6 +281,11 @@ def test_by_the_clock_a_run_goes_through_the_queue(tmp_path: Path, fresh_databas
         assert len(conformed(environment, "contact")) == 2
         codes = {unit: world.stop(unit) for unit in ("sor-daemon", "sor-webserver", "sor-code")}
     assert all(code in (0, -15, 143) for code in codes.values()), codes
+    migrated = subprocess.run(  # as when upgrading: all three stopped
+        [Path(sys.executable).with_name("dagster"), "instance", "migrate"],
+        env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert migrated.returncode == 0, migrated.stderr[-2000:]
 
 
 def test_launched_from_the_pages_a_run_publishes_on_postgresql(

@@ -195,12 +195,12 @@ def test_killed_anywhere_it_ends_in_the_same_tables(tmp_path: Path, monkeypatch:
         world.put("contacts-2024-01-05.csv", B + b"3\n")
         world.put("contacts-2024-01-06.csv", A)
     whole.land()
-    put = stores._lasting
+    put = stores.put_in_place
     with monkeypatch.context() as patch:
         if when == "register":
             patch.setattr(Registry, "register", _killed)
         else:
-            patch.setattr(stores, "_lasting", _killed if when == "rejects" else _killed_after(put))
+            patch.setattr(stores, "put_in_place", _killed if when == "rejects" else _killed_after(put))
         patch.setattr(landing, "swept", lambda folder: None)  # a killed process does not clean up
         with pytest.raises(KeyboardInterrupt):
             killed.land()
@@ -258,7 +258,7 @@ def test_a_full_disk_is_not_the_deliverys_fault(world: World, monkeypatch: pytes
         raise OSError(28, "No space left on device")
 
     world.put("contacts.csv", A)
-    monkeypatch.setattr(stores, "_lasting", full)
+    monkeypatch.setattr(stores, "put_in_place", full)
     with pytest.raises(OSError, match="No space"):
         world.land()
     assert list(world.landing.glob("*")) == []

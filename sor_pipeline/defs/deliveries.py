@@ -39,7 +39,7 @@ def _deliveries(ownership: Ownership, tables: Tables, system: str) -> dg.AssetsD
         key,
         deps=[keys.corrections(system)],
         group_name=keys.GROUPS["deliver"],
-        description=f"Corrections of {spec.title or system}, brought into it by its own interface ({kind}): {way}.",
+        description=f"Corrections of {spec.title or system} on their way into it ({kind}): {way}.",
         owners=keys.owners_of_system(ownership, system),
         kinds={system, kind},
         tags={"sor/system": system},
