@@ -108,6 +108,8 @@ class Model:
         self.changes: list[tuple[Any, ...]] = []
         self.corrections: dict[tuple[Any, ...], dict[str, Any]] = {}
         self._ever: set[tuple[str, str]] = set()
+        self._before: dict[Place, Current] = {}
+        """The current records of the last publication."""
 
     def deliver(self, source: str, as_of: datetime, rows: Iterable[dict[str, str]]) -> None:
         """One file; a snapshot may be one of nothing."""
@@ -121,9 +123,13 @@ class Model:
     def run(self, now: datetime) -> None:
         """One pass over everything."""
         current = {(s, key): self._current(s, rows) for s, keys in self.rows.items() for key, rows in keys.items()}
+        same = {place for place, one in current.items() if self._before.get(place) == one}
         for entity, registry in self.identity.items():
-            registry.assign(self._clusters(entity, current), self.publication + 1)
+            registry.assign(self._clusters(entity, current), self.publication + 1, same)
+        number = self.publication
         self._publish(current, now)
+        if self.publication > number:  # a change waits for its publication, however many runs that takes
+            self._before = current
         self._correct(current)
 
     # stage
@@ -390,11 +396,12 @@ class Registry:
         self._alive: set[str] = set()
         self._moves: list[tuple[Place, str, str, int]] = []
 
-    def assign(self, clusters: list[set[Place]], number: int) -> None:
+    def assign(self, clusters: list[set[Place]], number: int, same: set[Place]) -> None:
+        """`same`: records that are as they were when last published."""
         named: dict[str, set[Place]] = {}
         rest = sorted((sorted(cluster) for cluster in clusters), key=lambda one: one[0])
-        rest = self._inherit(rest, named)
-        rest = self._take_back(rest, named, self._left, by_time=True)
+        rest = self._inherit(rest, named, same)
+        rest = self._take_back(rest, named, self._left)
         rest = self._take_back(rest, named, self._founded)
         for cluster in rest:
             again, free = 0, self.digest(cluster[0])
@@ -413,46 +420,50 @@ class Registry:
     def digest(self, place: Place, more: str = "") -> str:
         return hashlib.md5(f"{self.entity}|{place[0]}|{place[1]}{more}".encode()).hexdigest()[:16]
 
-    def _inherit(self, clusters: list[list[Place]], named: dict[str, set[Place]]) -> list[list[Place]]:
-        """Most shared records first; then the oldest id, the least id, the smallest record."""
-        shared = [
-            (-count, self.born[one], one, cluster[0], cluster)
-            for cluster in clusters
-            for one, count in Counter(self.of[place] for place in cluster if place in self.of).items()
-        ]
+    def _inherit(
+        self, clusters: list[list[Place]], named: dict[str, set[Place]], same: set[Place]
+    ) -> list[list[Place]]:
+        """Most shared records first; then the oldest id, the least id, most records that stayed, the smallest record."""
+        shared = []
+        for cluster in clusters:
+            stayed = Counter(self.of[place] for place in cluster if place in self.of and place in same)
+            for one, count in Counter(self.of[place] for place in cluster if place in self.of).items():
+                shared.append((-count, self.born[one], one, -stayed[one], cluster[0], cluster))
         return self._settle(clusters, named, shared)
 
     @staticmethod
     def _settle(clusters: list[list[Place]], named: dict[str, set[Place]], pairs: list[Any]) -> list[list[Place]]:
-        for *_, one, _, cluster in sorted(pairs):
+        for _, _, one, _, _, cluster in sorted(pairs):
             if one not in named and cluster in clusters:
                 named[one] = set(cluster)
                 clusters = [other for other in clusters if other != cluster]
         return clusters
 
     def _take_back(
-        self, clusters: list[list[Place]], named: dict[str, set[Place]], candidates: Any, *, by_time: bool = False
+        self, clusters: list[list[Place]], named: dict[str, set[Place]], candidates: Any
     ) -> list[list[Place]]:
         """A cluster without an id takes back a retired one."""
         pairs = [
-            (-count if by_time else 0, self.born[one], one, cluster[0], cluster)
+            (-count, self.born[one], one, -lately, cluster[0], cluster)
             for cluster in clusters
-            for one, count in candidates(cluster).items()
+            for one, (count, lately) in candidates(cluster).items()
             if one in self.born and one not in self._alive and one not in named
         ]
         return self._settle(clusters, named, pairs)
 
-    def _left(self, cluster: list[Place]) -> Counter[str]:
-        """Ids from which records of the cluster went to the one that they have now."""
-        went = {
-            (place, before)
-            for place, before, after, _ in self._moves
-            if place in cluster and self.of.get(place) == after
-        }
-        return Counter(before for _, before in went)
+    def _left(self, cluster: list[Place]) -> dict[str, tuple[int, int]]:
+        """Ids from which records of the cluster went to the one that they have now: how many, and when last."""
+        went: dict[str, set[Place]] = defaultdict(set)
+        last: dict[str, int] = {}
+        for place, before, after, number in self._moves:
+            if place in cluster and self.of.get(place) == after:
+                went[before].add(place)
+                last[before] = max(number, last.get(before, 0))
+        return {one: (len(places), last[one]) for one, places in went.items()}
 
-    def _founded(self, cluster: list[Place]) -> Counter[str]:
-        return Counter(self.digest(place) for place in cluster if place in self.of)
+    def _founded(self, cluster: list[Place]) -> dict[str, tuple[int, int]]:
+        """Ids that a record of the cluster founded."""
+        return {self.digest(place): (0, 0) for place in cluster if place in self.of}
 
 
 def _like(one: Conflict, **values: Any) -> Conflict:

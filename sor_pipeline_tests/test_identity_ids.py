@@ -133,6 +133,22 @@ def test_aliases_lead_to_the_living_id_over_chains_and_the_file_follows(site: Si
     assert {row[-1] for row in site.query("SELECT * FROM conformed.identity_change")} == {"same:email"}
 
 
+@pytest.mark.parametrize("leaves", ["x", "z"])
+def test_of_two_halves_the_id_stays_with_what_did_not_change(site: Site, leaves: str) -> None:
+    """Found by the differential law, against a model that gave it to the smaller key."""
+    site.put("contacts", 0, CONTACTS, [])
+    site.put("members", 0, MEMBERS, [member("x", "a@x.example"), member("z", "a@x.example")])
+    site.run(0)
+    keys = "SELECT source_key, contact_id FROM conformed.contact_key ORDER BY 1"
+    before = dict(site.query(keys))
+    assert before["x"] == before["z"]
+    site.put("members", 1, MEMBERS, [member(leaves, "b@x.example", 1)])
+    site.run(1)
+    after = dict(site.query(keys))
+    stays = {"x": "z", "z": "x"}[leaves]
+    assert (after[stays], after[leaves] == before[leaves]) == (before[stays], False)
+
+
 def test_splits_and_what_caused_them(site: Site) -> None:
     site.put("contacts", 0, CONTACTS, [contact("1", "a@x.example"), contact("2", "b@x.example")])
     site.put("members", 0, MEMBERS, [member("x", "a@x.example"), member("y", "b@x.example", crm_id="1")])

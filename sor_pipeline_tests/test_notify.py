@@ -87,13 +87,28 @@ def test_a_steward_hears_of_new_cases_once(run: Run, hook: Hook) -> None:
     assert "contact.email" not in second["message"]
 
 
-def test_escalated_and_quiet_without_an_address(run: Run, hook: Hook) -> None:
+def test_escalated_and_quiet_where_the_address_is_nothing(
+    run: Run, hook: Hook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BOSS_URL", " ")
     conflict(run, "email", 4)
     at(run)
     outcome = at(run, 2 * DAY)
     assert (outcome.counts["escalated"], outcome.counts["notified"], outcome.faults) == (1, 0, ())
     assert at(run, 4 * DAY).counts["escalated"] == 1
     assert len(hook.got) == 1
+
+
+def test_an_address_that_is_not_set_is_told_when_there_is_news(
+    run: Run, hook: Hook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conflict(run, "email", 4)
+    assert [at(run, days * DAY).faults for days in (0, 2)] == [(), ()]  # nothing for the boss yet
+    late = at(run, 4 * DAY)
+    assert (late.counts["escalated"], late.counts["unnotified"]) == (1, 1)
+    assert [(fault.code, fault.where) for fault in late.faults] == [("notice-failed", "stewards.boss")]
+    monkeypatch.setenv("BOSS_URL", hook.url)
+    assert at(run, 4 * DAY).counts["notified"] == 1
 
 
 def test_a_notice_that_fails_fails_no_run_and_is_tried_again(

@@ -28,6 +28,7 @@ LINES = 20
 """Cases that one notice lists; how many more there are is told as a number."""
 SENDING = "notifying"
 """The event of a notice that is being sent; it becomes `notify`, or nothing."""
+_UNSET = "the variable of the address is not set"
 TOLD = ("open", "reopen", "assign", "escalate")
 """Events after which the steward that they name is told."""
 
@@ -39,7 +40,8 @@ class Address:
     steward: str
     title: str
     template: str
-    url: str
+    url: str | None
+    """None: its variable is not set."""
 
     @property
     def digest(self) -> str:
@@ -58,7 +60,7 @@ def notify(run: Run) -> tuple[dict[str, int], tuple[Fault, ...]]:
                 continue
             text = _text(run, connection, news, address, number)
             add(run, connection, _notice(news, address))
-        trouble = send(address.url, *text)
+        trouble = _UNSET if address.url is None else send(address.url, *text)
         counts["unnotified" if trouble else "notified"] += number
         with run.engine.begin() as connection:
             if trouble:
@@ -69,20 +71,20 @@ def notify(run: Run) -> tuple[dict[str, int], tuple[Fault, ...]]:
             faults.append(
                 Fault("notice-failed", f"stewards.{address.steward}", f"a notice could not be sent: {trouble}",
                       f"{number} of their cases untold", "it is sent",
-                      "see to the address in `notify`; the next run tries again", warning=True)
+                      "see to the address in `notify`, or set it to nothing; the next run tries again", warning=True)
             )  # fmt: skip
     return counts, tuple(faults)
 
 
 def addresses(run: Run) -> Iterator[Address]:
-    """Every address that can be asked now: where its variable is not set, nobody is told, quietly."""
+    """Every address but those whose variable is set to nothing: there nobody is to be told."""
     for name, spec in run.ownership.stewards.items():
         for template in spec.notify:
             try:
                 url = expanded(template).strip()
             except SettingsError:
-                continue
-            if url:
+                url = None
+            if url != "":
                 yield Address(name, spec.title or name, template, url)
 
 
