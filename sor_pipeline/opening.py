@@ -31,7 +31,8 @@ from sor_pipeline.tables import MARTS, MARTS_BUILDING, SCHEMAS, VERSION, Tables
 
 BRIEFLY = 5.0
 """Seconds that somebody who only looks waits for a run to let go of the warehouse."""
-LOCK = "run.lock"
+LOCK, HOLDER = "run.lock", "run.holder"
+"""What a run holds, and who it is, for others to read."""
 _PROBING = 0.3
 """Who looks holds the lock for a moment, to see whether a run does: no reason to refuse one."""
 
@@ -87,9 +88,12 @@ def alone(settings: Settings, wait: float = 0) -> Iterator[None]:
         lock.acquire()
     except Timeout as error:
         raise _in_progress(settings) from error
+    holder = settings.home / HOLDER
     try:
+        holder.write_text(f"{_who()}, since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC\n", encoding="utf-8")
         yield
     finally:
+        holder.unlink(missing_ok=True)
         lock.release()
 
 
@@ -191,7 +195,11 @@ def _held(lock: Path) -> bool:
 
 
 def _in_progress(settings: Settings) -> EngineError:
+    try:
+        holder = (settings.home / HOLDER).read_text(encoding="utf-8").strip()
+    except OSError:
+        holder = ""
     return EngineError(
         Fault("run-in-progress", str(settings.home), "another run is at work in this state folder",
-              "its run.lock is held", "one run at a time", "wait until it has ended")
+              holder or "its run.lock is held", "one run at a time", "wait until it has ended")
     )  # fmt: skip

@@ -17,7 +17,9 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from sor_pipeline.cli import BLOCKED, FAULTS, UNAVAILABLE, USAGE, app, main
+from sor_pipeline.cli import BLOCKED, BUSY, FAULTS, UNAVAILABLE, USAGE, app, main
+from sor_pipeline.opening import alone
+from sor_pipeline.settings import Settings
 
 COMMANDS = [
     *sorted(command.callback.__name__.replace("_", "-") for command in app.registered_commands if command.callback),
@@ -127,7 +129,10 @@ def test_every_command_helps(command: str) -> None:
 
 def test_the_help_of_the_whole_names_the_exit_codes() -> None:
     words = " ".join(sor("--help").out.split())
-    assert "0 done, 1 faults or not found, 2 usage, 3 publication blocked, 4 warehouse unavailable" in words
+    assert (
+        "0 done, 1 faults or not found, 2 usage, 3 publication blocked, 4 warehouse unavailable, 5 another run is at work"
+        in words
+    )
 
 
 def test_a_run_that_passes(shop: Shop) -> None:
@@ -468,9 +473,15 @@ def test_a_blocked_publication(shop: Shop) -> None:
 
 
 def test_two_runs_at_the_same_time(shop: Shop) -> None:
-    with FileLock(shop.folder / ".sor/run.lock"):
+    """The second says who the first is, and since when; nothing of that stays behind."""
+    home = shop.folder / ".sor"
+    with alone(Settings.read({}, ownership=shop.folder / "ownership.yaml", home=home)):
         answer = shop.sor("run")
-    assert (answer.code, "run-in-progress" in answer.err) == (UNAVAILABLE, True)
+    assert (answer.code, "run-in-progress" in answer.err) == (BUSY, True)
+    assert re.search(rf"process {os.getpid()}, since 20\d\d-\d\d-\d\d ", answer.err)
+    assert not (home / "run.holder").exists()
+    with FileLock(home / "run.lock"):  # of an older release, or just starting
+        assert "its run.lock is held" in shop.sor("run").err
 
 
 def test_looking_while_a_run_works_says_so_at_once_and_gives_up_soon(shop: Shop) -> None:
@@ -486,7 +497,7 @@ def test_looking_while_a_run_works_says_so_at_once_and_gives_up_soon(shop: Shop)
         answer = shop.sor("status", "--json")
         took = time.monotonic() - began
         run.communicate("")
-    assert (answer.code, answer.data["faults"][0]["code"]) == (UNAVAILABLE, "run-in-progress")
+    assert (answer.code, answer.data["faults"][0]["code"]) == (BUSY, "run-in-progress")
     assert answer.err.startswith("a run is at work in this state folder; waiting")
     assert took < 15
     assert shop.sor("status").code == 0

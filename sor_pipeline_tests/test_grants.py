@@ -20,6 +20,7 @@ from typer.testing import CliRunner, Result
 from sor_pipeline import cli
 from sor_pipeline.access import grants
 from sor_pipeline.access.holding import READ, Holds, held, open_sources
+from sor_pipeline.access.masks import masks
 from sor_pipeline.access.roles import ROLES
 from sor_pipeline.engine import postgres_access
 from sor_pipeline.engine.open import open_engine
@@ -549,6 +550,40 @@ def test_keys_that_look_like_mail_are_masked_whatever_the_document_says(place: P
 
 def test_sources_named_by_personal_columns_have_closed_keys() -> None:
     assert open_sources(DOCUMENT) == ["crm.contacts"]
+
+
+def test_a_reference_is_as_open_as_the_keys_that_it_may_name(tmp_path: Path, postgres_url: str) -> None:
+    """A correction of it, and a conflict about one that leads nowhere, hold a record's key."""
+    raw = DOCUMENT.model_dump(by_alias=True, exclude_unset=True)
+    raw["entities"]["team"] = {"owner": "crm", "fields": {"label": {"type": "name"}}}
+    fields = raw["entities"]["contact"]["fields"]
+    fields |= {"boss": {"type": "ref", "to": "contact"}, "team": {"type": "ref", "to": "team"}}
+    raw["sources"]["crm.teams"] = {
+        "entity": "team", "key": "id", "fields": {"label": "label"}, "extract": {"files": "teams.csv"},
+    }  # fmt: skip
+    raw["sources"]["crm.contacts"]["fields"] |= {"team": "team", "boss": "boss"}
+    document = Ownership.model_validate(raw)
+    settings = Settings.read({"SOR_WAREHOUSE_URL": postgres_url}, ownership=tmp_path / "o.yaml", home=tmp_path / "home")
+    with opened(document, settings, FIRST) as run, run.engine.begin() as connection:
+        for number, (field, claimed) in enumerate(
+            [("team", "T1"), ("team", "t@x.example"), ("boss", "B1"), ("country", "a@b"), ("email", "ann@x.example")]
+        ):
+            told = {
+                "entity": "contact",
+                "entity_id": "e",
+                "field": field,
+                "source": "crm.contacts",
+                "opened_in": number,
+            }
+            values = {**told, "source_key": str(number), "kind": "differs", "claimed": claimed}
+            connection.execute(sa.insert(run.tables.conflict).values(**values))
+        made = {
+            mask.name: mask.select
+            for mask in masks(run.tables, connection.dialect)
+            if mask.schema == "conformed_masked"
+        }
+        seen = {row.claimed for row in connection.exec_driver_sql(made["conflict"].replace("%", "%%"))}
+    assert seen == {"T1", "a@b", None}
 
 
 def test_a_kept_column_of_history_is_shown_to_nobody_but_the_trusted(place: Place) -> None:

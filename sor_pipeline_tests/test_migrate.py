@@ -198,6 +198,25 @@ def test_a_newer_state_is_refused_and_untouched(tmp_path: Path) -> None:
     assert shape(site) == before
 
 
+def test_a_newer_state_on_a_server_is_untouched_too(tmp_path: Path, postgres_url: str) -> None:
+    site = Site(tmp_path)
+    site.settings = replace(site.settings, warehouse_url=postgres_url)
+    with opened(DOCUMENT, site.settings, FIRST):
+        pass
+    columns = sa.text("SELECT table_schema, table_name, column_name FROM information_schema.columns ORDER BY 1, 2, 3")
+    server = sa.create_engine(postgres_url, poolclass=sa.pool.NullPool)
+    with server.begin() as connection:
+        for table in ("audit.lease", "landing.batch"):
+            connection.exec_driver_sql(f"ALTER TABLE {table} ADD COLUMN of_tomorrow BIGINT")
+        connection.exec_driver_sql(f"INSERT INTO audit.version VALUES ({VERSION + 7}, '2030-01-01', '99')")
+        before = connection.execute(columns).fetchall()
+    with pytest.raises(SettingsError) as refused, opened(DOCUMENT, site.settings):
+        pass
+    assert refused.value.faults[0].code == "state-too-new"
+    with server.begin() as connection:
+        assert connection.execute(columns).fetchall() == before
+
+
 def test_who_only_looks_at_an_older_state_is_told_to_run(old: Site) -> None:
     before = shape(old)
     with pytest.raises(SettingsError, match="sor run") as refused, reading(DOCUMENT, old.settings):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from sor_pipeline.cli import UNAVAILABLE, USAGE
+from sor_pipeline.cli import BUSY, USAGE
 from sor_pipeline.engine.duckdb import DuckDBEngine
 from sor_pipeline.errors import EngineError
 from sor_pipeline_tests.test_cli import sor
@@ -70,7 +70,7 @@ def test_the_demo_empties_no_folder_in_which_a_run_is_at_work(tmp_path: Path) ->
     (home / "precious").write_text("mine")
     with FileLock(home / "run.lock"):
         refused = sor("--home", home, "demo")
-    assert refused.code == UNAVAILABLE
+    assert refused.code == BUSY
     assert "another run is at work" in refused.err
     assert (home / "precious").read_text() == "mine"
 

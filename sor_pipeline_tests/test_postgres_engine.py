@@ -576,3 +576,10 @@ def test_clearing_takes_everything_of_these_schemas(engine: PostgresEngine) -> N
     engine.clear(["room", "yard", "nowhere"])
     with engine.begin() as connection:
         assert not {"room", "yard"} & set(sa.inspect(connection).get_schema_names())
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://u:hush@h/d", "postgresql://u@h/d?password=hush", "postgresql:///d?sslpassword=hush"]
+)
+def test_messages_never_hold_the_password(url: str) -> None:
+    assert "hush" not in PostgresEngine(url).where

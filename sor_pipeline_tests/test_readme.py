@@ -135,7 +135,7 @@ def test_variables_and_exit_codes() -> None:
     assert settings.__doc__
     assert set(re.findall(r"`(SOR_\w+)`", PROSE)) == set(re.findall(r"`(SOR_\w+)`", settings.__doc__))
     codes = {int(code) for code in re.findall(r"^\| (\d) \|", PROSE, re.MULTILINE)}
-    assert codes == {0, cli.FAULTS, cli.USAGE, cli.BLOCKED, cli.UNAVAILABLE}
+    assert codes == {0, cli.FAULTS, cli.USAGE, cli.BLOCKED, cli.UNAVAILABLE, cli.BUSY}
 
 
 def test_it_stays_readable() -> None:

@@ -106,11 +106,20 @@ def mixed(columns: dict[str, Held]) -> bool:
 
 
 def open_fields(ownership: Ownership) -> dict[str, list[str]]:
-    """The fields of each entity that are not personal; what the document does not name is not open."""
+    """The fields of each entity that are not personal; what the document does not name is not open.
+
+    A reference is as open as the keys of what it may name: a correction and a dangling conflict hold such a key.
+    """
+    shut = {ownership.sources[name].entity for name in ownership.sources if _personal_key(ownership, name)}
     return {
-        name: [field for field, spec in entity.fields.items() if not spec.personal]
+        name: [field for field, spec in entity.fields.items() if not spec.personal and spec.to not in shut]
         for name, entity in ownership.entities.items()
     }
+
+
+def references(ownership: Ownership) -> dict[str, list[str]]:
+    """The fields of each entity whose text in a tool is a record's key."""
+    return {name: [f for f, spec in entity.fields.items() if spec.to] for name, entity in ownership.entities.items()}
 
 
 def open_sources(ownership: Ownership) -> list[str]:

@@ -17,7 +17,17 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 
-from sor_pipeline.access.holding import READ, Held, Holds, held, mixed, open_fields, open_sources, open_systems
+from sor_pipeline.access.holding import (
+    READ,
+    Held,
+    Holds,
+    held,
+    mixed,
+    open_fields,
+    open_sources,
+    open_systems,
+    references,
+)
 from sor_pipeline.access.roles import MASKED
 from sor_pipeline.engine.base import Expression, Rows
 from sor_pipeline.ownership.document import Ownership
@@ -69,7 +79,11 @@ def _cell(ownership: Ownership, table: sa.Table, name: str, one: Held) -> Expres
         return column
     if one.holds is Holds.hidden:
         return nothing
-    shown = _shown_key(ownership, table, one.by, column) if one.holds is Holds.key else _shown_value(ownership, table)
+    shown = (
+        _shown_key(ownership, table, one.by, column)
+        if one.holds is Holds.key
+        else _shown_value(ownership, table, column)
+    )
     return sa.case((shown, column), else_=nothing)
 
 
@@ -78,9 +92,15 @@ def _shown_key(ownership: Ownership, table: sa.Table, by: str, column: Expressio
     return sa.and_(_among(table.c[by], shown), sa.func.strpos(column, _AT) == 0)
 
 
-def _shown_value(ownership: Ownership, table: sa.Table) -> sa.ColumnElement[bool]:
+def _shown_value(ownership: Ownership, table: sa.Table, column: Expression) -> sa.ColumnElement[bool]:
+    """By the row's field; the text of a reference is a key."""
+    named, address = references(ownership), sa.func.strpos(column, _AT) > 0
     by_entity = (
-        sa.and_(table.c.entity == entity, _among(table.c.field, fields))
+        sa.and_(
+            table.c.entity == entity,
+            _among(table.c.field, fields),
+            sa.not_(sa.and_(_among(table.c.field, named[entity]), address)),
+        )
         for entity, fields in open_fields(ownership).items()
     )
     return sa.or_(sa.false(), *by_entity)

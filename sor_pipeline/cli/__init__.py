@@ -4,7 +4,8 @@ Belongs here: parsing; a file per group of commands. What is done is in `flow`, 
 `observe`, what people decide in `steward`, what is printed in `terminal`.
 
 Exit codes: 0 done; 1 the document has faults, or the thing asked for does not exist; 2 wrong usage,
-or nothing that can be read; 3 an expectation blocked the publication; 4 the warehouse is in use or damaged.
+or nothing that can be read; 3 an expectation blocked the publication; 4 the warehouse cannot be worked with; 5 another
+run is at work.
 """
 
 from __future__ import annotations
@@ -18,17 +19,18 @@ from typing import Annotated, Any
 import typer
 
 from sor_pipeline.cli import access, deliver, document, identity, look, marts, match, read, simulate, stewarding, work
-from sor_pipeline.cli.place import BLOCKED, FAULTS, UNAVAILABLE, USAGE, Place
+from sor_pipeline.cli.place import BLOCKED, BUSY, FAULTS, UNAVAILABLE, USAGE, Place
 from sor_pipeline.errors import EngineError, Fault, OwnershipError, PublicationBlocked, SettingsError, SorError
 from sor_pipeline.ownership.lint import UNREADABLE
 from sor_pipeline.terminal.anywhere import Anywhere
 from sor_pipeline.terminal.paper import Paper
 
-__all__ = ["BLOCKED", "FAULTS", "UNAVAILABLE", "USAGE", "app", "main"]
+__all__ = ["BLOCKED", "BUSY", "FAULTS", "UNAVAILABLE", "USAGE", "app", "main"]
 
 app = typer.Typer(
     cls=Anywhere, help="One ownership document says which system is right; sor makes it so.",
-    epilog="Exit codes: 0 done, 1 faults or not found, 2 usage, 3 publication blocked, 4 warehouse unavailable.",
+    epilog="Exit codes: 0 done, 1 faults or not found, 2 usage, 3 publication blocked, 4 warehouse unavailable, "
+    "5 another run is at work.",
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich",
 )  # fmt: skip
 GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
@@ -97,6 +99,7 @@ def main(arguments: list[str] | None = None) -> Any:
         faults = error.faults
         code = next(code for kind, code in EXIT_CODES if isinstance(error, kind))
         code = USAGE if any(fault.code in UNREADABLE for fault in faults) else code
+        code = BUSY if any(fault.code == "run-in-progress" for fault in faults) else code
     except OSError as error:
         todo = "see to the disk and its permissions, then run again: nothing half-done is published"
         faults = (Fault("disk", str(error.filename or ""), "a file cannot be read or written", str(error), "", todo),)

@@ -22,7 +22,7 @@ from sor_pipeline.run import Run
 from sor_pipeline.settings import DEFAULT_DOCUMENT, Settings
 from sor_pipeline.terminal.paper import Paper
 
-FAULTS, USAGE, BLOCKED, UNAVAILABLE = 1, 2, 3, 4
+FAULTS, USAGE, BLOCKED, UNAVAILABLE, BUSY = 1, 2, 3, 4, 5
 
 Json = Annotated[bool, typer.Option("--json", help="print one JSON document instead of tables")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=1_000_000, help="rows at most")]

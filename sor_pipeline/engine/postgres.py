@@ -28,6 +28,7 @@ from sor_pipeline.engine.postgres_errors import refused
 from sor_pipeline.engine.postgres_parquet import rows_of, shape_of, with_paths
 from sor_pipeline.engine.postgres_shape import PostgresForm, refuse_long_names, short
 from sor_pipeline.engine.postgres_spelling import CAN_ASK
+from sor_pipeline.engine.renewal import PATIENCE
 from sor_pipeline.errors import EngineError, Fault
 
 OLDEST = 15
@@ -65,7 +66,8 @@ class PostgresEngine:
 
     def __init__(self, url: str) -> None:
         self._url = sa.make_url(url)
-        self.where = self._url.set(drivername="postgresql").render_as_string(hide_password=True)
+        shown = self._url.set(drivername="postgresql").difference_update_query(["password", "sslpassword"])
+        self.where = shown.render_as_string(hide_password=True)
         self._engine = self._made("postgresql+sor", poolclass=sa.pool.QueuePool, pool_pre_ping=True)
         postgres_statistics.keep(self._engine)
         self._dialect = self._engine.dialect
@@ -142,7 +144,10 @@ class PostgresEngine:
             self._keeping = connection
             try:
                 with self.settling():
-                    self.create(lease.to_metadata(sa.MetaData()).metadata, [str(lease.schema)])
+                    with self._engine.begin() as fresh:
+                        there = sa.inspect(fresh).has_table(lease.name, lease.schema)
+                    if not there:  # one of another release stays as it is until the state is looked at
+                        self.create(lease.to_metadata(sa.MetaData()).metadata, [str(lease.schema)])
                     with self._engine.begin() as fresh:
                         tokens = postgres_lock.tokens(fresh, lease, who, part)
                 self._lease = (lease, tokens)
@@ -164,11 +169,13 @@ class PostgresEngine:
     def create(self, metadata: sa.MetaData, schemas: Sequence[str], moment: shape.Moment = lambda _: "now") -> None:
         """Schemas, tables, columns, comments and indexes as in `metadata`; locks nothing that is so already.
 
-        Raises EngineError for names that the server would cut.
+        Raises EngineError for names that the server would cut, and where a reader keeps a table for longer than
+        PATIENCE: nobody else could read it while this waits.
         """
         refuse_long_names(metadata)
         form = PostgresForm(self._dialect, schemas)
         with self.begin() as connection:
+            connection.execute(sa.select(sa.func.set_config("lock_timeout", PATIENCE, sa.true())))
             shape.bring(form, connection, metadata, schemas, moment)
             form.finish(connection, metadata)
 

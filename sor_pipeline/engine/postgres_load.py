@@ -25,6 +25,8 @@ from sor_pipeline.errors import EngineError, Fault
 
 Driver = psycopg.Connection[tuple[Any, ...]]
 _ROWS = 10_000
+_BLOCK, _LARGEST = 1 << 20, (1 << 31) - 1
+"""Bytes that the CSV reader parses at a time, and the most that it can: a row must fit."""
 """Rows written at once."""
 _OUT: dict[int, pa.DataType] = {
     16: pa.bool_(), 20: pa.int64(), 21: pa.int16(), 23: pa.int32(), 700: pa.float32(), 701: pa.float64(),
@@ -139,10 +141,17 @@ def copy_out(driver: Driver, select: str) -> pa.Table:
 
 
 def _parsed(data: memoryview, schema: pa.Schema) -> pa.Table:
+    try:
+        return _read(data, schema, _BLOCK)
+    except pa.ArrowInvalid:  # a row longer than a block
+        return _read(data, schema, min(len(data), _LARGEST))
+
+
+def _read(data: memoryview, schema: pa.Schema, block: int) -> pa.Table:
     places = [str(number) for number in range(len(schema))]
     return csv.read_csv(
         pa.py_buffer(data),
-        read_options=csv.ReadOptions(column_names=places),
+        read_options=csv.ReadOptions(column_names=places, block_size=block),
         parse_options=csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=len(schema) > 1),
         convert_options=csv.ConvertOptions(
             column_types=dict(zip(places, schema.types, strict=True)), true_values=["t"], false_values=["f"],

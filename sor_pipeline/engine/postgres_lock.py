@@ -132,8 +132,9 @@ def _number(name: str) -> int:
 
 
 def _holder(connection: sa.Connection, lease: sa.Table) -> str:
+    """The newest token's: whoever was before has let go since, or holds another part."""
     try:
-        row = connection.execute(sa.select(lease.c.who, lease.c.since).where(lease.c.lease == _LEASE)).first()
+        row = connection.execute(sa.select(lease.c.who, lease.c.since).order_by(lease.c.since.desc())).first()
     except (EngineError, sa.exc.ProgrammingError):
         row = None
     return f"{row.who}, since {row.since:%Y-%m-%d %H:%M:%S} UTC" if row else "a run that is just starting"

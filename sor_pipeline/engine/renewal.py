@@ -23,7 +23,7 @@ from sor_pipeline.errors import EngineError, Fault
 _ROOM = 5_459_797
 """Beside the numbers of `postgres_lock`."""
 _PAUSE = 0.2
-_PATIENCE = "60s"
+PATIENCE = "60s"
 """For readers of a table that has to go: new ones queue behind whoever waits for them."""
 _NOTE = re.compile(r"^put there by sor: (.*)")
 
@@ -88,7 +88,7 @@ def renew(connection: sa.Connection, made: str, target: str, *, whole: bool = Fa
             *(Fault("table-not-ours", f"{target}.{name}", "a table that sor did not make has this name", "",
                     "no such table", "rename or drop it, then build again") for name in foreign)
         )  # fmt: skip
-    connection.execute(sa.select(sa.func.set_config("lock_timeout", _PATIENCE, sa.true())))
+    connection.execute(sa.select(sa.func.set_config("lock_timeout", PATIENCE, sa.true())))
     connection.execute(sa.schema.CreateSchema(target, if_not_exists=True))
     for name, table in there.items():
         if name in ours and (name not in fresh or whole or not _alike(connection.dialect, table, fresh[name])):

@@ -55,9 +55,15 @@ def surveyed_tables(url: str, schema: str) -> Survey:
 def without_password(url: str) -> tuple[str, tuple[str, ...]]:
     """The URL as it may be written down, and what to do then."""
     parsed = sa.make_url(url)
-    if not parsed.password or "${" in parsed.password:
+    secret = parsed.password or str(parsed.query.get("password", ""))
+    if not secret or "${" in secret:
         return url, ()
-    hidden = parsed.set(password="-sor-").render_as_string(hide_password=False).replace("-sor-", PASSWORD, 1)
+    hidden = (
+        parsed.difference_update_query(["password"])
+        .set(password="-sor-")
+        .render_as_string(hide_password=False)
+        .replace("-sor-", PASSWORD, 1)
+    )
     return hidden, (f"the password is not written down: set {PASSWORD[2:-1]} in the environment",)
 
 
