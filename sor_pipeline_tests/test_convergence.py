@@ -121,7 +121,7 @@ def closed() -> Iterator[None]:
 def _answer(run: Run, outcome: str, day: int) -> None:
     correction, attempt = run.tables.correction, run.tables.attempt
     key = ("source", "source_key", "field", "proposed_in")
-    states = {"accepted": "delivered", "refused": "refused"}
+    states = {"accepted": "delivered", "refused": "refused", "superseded": "superseded"}
     with run.engine.begin() as connection:
         open_now = correction.c.state.in_(("proposed", "delivered"))
         rows = (
@@ -130,7 +130,7 @@ def _answer(run: Run, outcome: str, day: int) -> None:
         for row in rows:
             told = {"attempt": 1, "outcome": outcome, "at": FIRST + timedelta(days=day)}
             connection.execute(sa.insert(attempt).values(**row, **told))
-        number = run.published(connection) if outcome == "refused" else None
+        number = None if outcome == "accepted" else run.published(connection)
         connection.execute(sa.update(correction).where(open_now).values(state=states[outcome], closed_in=number))
 
 
@@ -219,6 +219,40 @@ def told_and_echoed(folder: Path, changes: dict[str, Any]) -> Fight:
     fight.day(1, "Ann", ("Ann",))
     assert fight.states() == ["confirmed"]
     return fight
+
+
+def test_what_the_tool_held_otherwise_is_told_again_when_that_is_gone(tmp_path: Path) -> None:
+    """Somebody edited it and undid the edit before the next extract: nothing of the record says so."""
+    fight = Fight(tmp_path, document())
+    fight.day(0, "Ann", ("Bob",))
+    fight.acknowledge(0, "superseded")
+    fight.pass_on(0)
+    assert (fight.states(), fight.asked()) == (["superseded"], []), "no extract since"
+    fight.day(1, "Ann", ("Bob",), at=0)
+    assert fight.asked() == [("Bob", "Ann")]
+    fight.day(2, "Ann", ("Ann",))
+    assert fight.states()[-1] == "confirmed"
+
+
+@pytest.mark.parametrize(("crm", "mail", "state"), [("Ann", ("Ann",), "confirmed"), ("Bob", ("Bob",), "superseded")])
+def test_a_refusal_is_over_when_there_is_nothing_left_to_refuse(
+    tmp_path: Path, crm: str, mail: tuple[str, ...], state: str
+) -> None:
+    fight = Fight(tmp_path, document())
+    fight.day(0, "Ann", ("Bob",))
+    fight.acknowledge(0, "refused")
+    fight.day(1, "Ann", ("Bob",), at=0)
+    assert fight.states() == ["refused"]
+    fight.day(2, crm, mail)
+    assert fight.states() == [state]
+
+
+def test_a_refusal_is_over_when_its_record_is_gone(tmp_path: Path) -> None:
+    fight = Fight(tmp_path, document())
+    fight.day(0, "Ann", ("Bob",))
+    fight.acknowledge(0, "refused")
+    fight.day(1, "Ann")
+    assert fight.states() == ["superseded"]
 
 
 def test_our_echo_is_no_fallback_where_its_owners_record_goes(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ An open correction is `confirmed` when the target has the wanted text, or anothe
 same; `superseded` when something else is wanted by now, or nothing; `altered` when the target
 has a text that is neither the observed nor the wanted one, or once more the one that it made of
 this wanted text before. A confirmed one is `reverted` when the target has the observed text again;
-so is one that was accepted and has not shown in the extracts since. What still disagrees then and
+so is one that was accepted and has not shown in the extracts since. A refused one is `confirmed` or `superseded`
+as soon as there is nothing left to refuse. What still disagrees then and
 has no open correction is proposed anew, but for three: a broken cell; one that the target refused,
 until something else is observed or wanted or a person says so; one that was closed in this very
 publication, which waits for the next, for a correction is named by its publication.
@@ -58,7 +59,7 @@ def judged(target: Target, cells: sa.Table, number: int, among: sa.FromClause | 
         .select_from(
             table.join(last, sa.and_(*(last.c[name] == table.c[name] for name in _CELL))).outerjoin(cells, same)
         )
-        .where(table.c.source == target.source, table.c.state.in_((*OPEN, "confirmed")), compared)
+        .where(table.c.source == target.source, table.c.state.in_((*OPEN, "confirmed", "refused")), compared)
         .subquery("moves")
     )
     return sa.select(moves).where(moves.c.state.is_not(None))
@@ -69,12 +70,15 @@ def _state(
 ) -> Expression:
     """The state that a correction has now; null where it stays what it is."""
     unlike = sa.or_(cells.c.verdict != "differs", cells.c.wanted.is_distinct_from(table.c.wanted))
-    open_now = sa.case(
+    settled: tuple[tuple[Any, str | None], ...] = (
         (cells.c.source_key.is_(None), "superseded"),
         (sa.func.coalesce(cells.c.raw, "") == table.c.wanted, "confirmed"),
         (cells.c.verdict.in_(("held", "waits")), None),
         (sa.and_(cells.c.verdict == "agrees", cells.c.wanted == table.c.wanted), "confirmed"),
         (unlike, "superseded"),
+    )
+    open_now = sa.case(
+        *settled,
         (cells.c.raw.is_distinct_from(table.c.observed), "altered"),
         (late, sa.case((again, "altered"), else_="reverted")),
     )
@@ -84,7 +88,9 @@ def _state(
         cells.c.raw.is_not_distinct_from(table.c.observed),
         table.c.proposed_in == last.c.proposed_in,
     )
-    return sa.case((table.c.state.in_(OPEN), open_now), (back, "reverted"))
+    newest = table.c.proposed_in == last.c.proposed_in
+    refused = sa.and_(table.c.state == "refused", newest)
+    return sa.case((table.c.state.in_(OPEN), open_now), (refused, sa.case(*settled)), (back, "reverted"))
 
 
 def _overdue(target: Target, due: datetime) -> sa.ColumnElement[bool]:

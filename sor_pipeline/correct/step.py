@@ -120,7 +120,7 @@ def _withdraw(run: Run, targets: list[str]) -> int:
     elsewhere = table.c.source.not_in(targets)
     with run.engine.begin() as connection:
         number = run.published(connection)
-        stray = sa.and_(elsewhere, table.c.state.in_(OPEN))
+        stray = sa.and_(elsewhere, table.c.state.in_((*OPEN, "refused")))
         withdrawn = _count(connection, table, stray)
         connection.execute(sa.update(table).where(stray).values(state="superseded", closed_in=number))
         for kept in (state, run.tables.correction_wait):

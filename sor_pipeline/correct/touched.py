@@ -24,8 +24,8 @@ def touched(target: Target, since: int, due: datetime | None) -> Rows:
 
     It, its identity, its entity, or the keys of what that refers to changed after publication
     `since`. Also what waits for the release of a value on hold, which leaves no mark on the record; what was
-    delivered before `due`, and what a person wants to be tried again; and where references are corrected what
-    has an open correction: a record referred to may have gone.
+    delivered before `due`; what the tool held otherwise; what a person wants to be tried again; and where references
+    are corrected what has an open correction: a record referred to may have gone.
     """
     tables, entity = target.tables, target.entity
     staged, identity = tables.staged[target.source], tables.identity[entity]
@@ -47,7 +47,7 @@ def touched(target: Target, since: int, due: datetime | None) -> Rows:
     ]
     wait = tables.correction_wait
     found.append(sa.select(wait.c.source_key).where(wait.c.source == target.source))
-    found += _tried_again(target, since)
+    found += [*_tried_again(target, since), _found_otherwise(target, since)]
     if due is not None:
         found.append(sa.select(overdue(target, due).subquery("overdue").c.source_key))
     if any(field.to for field in target.fields.values()):
@@ -80,6 +80,31 @@ def _tried_again(target: Target, since: int) -> list[Rows]:
             case.c.closed_in >= since,
         ),
     ]
+
+
+def _found_otherwise(target: Target, since: int) -> Rows:
+    """Grain: one record of which the tool held something else than was observed when a correction came, and of which
+    an extract is newer than that: what was held then may be gone again, and leave no mark on the record.
+    """
+    attempt, batch, account = target.tables.attempt, target.tables.batch, target.tables.account
+    correction = target.tables.correction
+    later = correction.alias("later")
+    of_cell = (later.c[name] == correction.c[name] for name in ("source", "source_key", "field"))
+    newer = sa.exists().where(later.c.proposed_in > correction.c.proposed_in, *of_cell)
+    key = ("source", "source_key", "field", "proposed_in")
+    same = sa.and_(account.c.source == batch.c.source, account.c.batch == batch.c.batch)
+    newest = (
+        sa.select(sa.func.max(batch.c.as_of))
+        .join(account, same)
+        .where(batch.c.source == target.source, account.c._publication > since)
+        .scalar_subquery()
+    )
+    return (
+        sa.select(correction.c.source_key)
+        .join(attempt, sa.and_(*(attempt.c[name] == correction.c[name] for name in key)))
+        .where(correction.c.source == target.source, correction.c.state == "superseded", ~newer.correlate(correction))
+        .where(attempt.c.outcome == "superseded", attempt.c.at < newest)
+    )
 
 
 def overdue(target: Target, due: datetime) -> Rows:

@@ -85,9 +85,10 @@ def cells(target: Target, among: sa.FromClause | None) -> Rows:
 
 
 def open_cells(target: Target) -> Rows:
-    """Grain: one open correction."""
+    """Grain: one correction that is open, or was refused and may be over."""
     table = target.tables.correction
-    return sa.select(table.c.source_key, table.c.field).where(table.c.source == target.source, table.c.state.in_(OPEN))
+    unsettled = table.c.state.in_((*OPEN, "refused"))
+    return sa.select(table.c.source_key, table.c.field).where(table.c.source == target.source, unsettled)
 
 
 def _wide(target: Target, among: sa.FromClause | None) -> Rows:

@@ -32,7 +32,8 @@ LONGEST_WAIT = 90.0
 """Seconds that one answer may ask to wait; for longer ones the next run is early enough."""
 _PER_SECOND = {Kind.hubspot: 10.0, Kind.salesforce: 10.0, Kind.zendesk: 5.0, Kind.stripe: 20.0, Kind.rest: 5.0}
 _LOUD = ("httpx", "httpcore")
-_BUSY = (423, 429)
+_BUSY = (423, 425, 429)
+_TIMED_OUT = 408
 _NOT_OF_A_RECORD = (405, 406, 407, 415, 426)
 """Codes that say that no request of this kind is ever taken, whatever it is about."""
 
@@ -149,7 +150,7 @@ class Client:
             raise Misdirected(str(status))
         if status in _NOT_OF_A_RECORD:
             raise Halted(str(status))
-        if status >= 500:
+        if status >= 500 or status == _TIMED_OUT:
             if writes:
                 raise Unsure(str(status))
             raise _Again(Halted(str(status)), min(wait_asked(answer.headers), LONGEST_WAIT))

@@ -168,11 +168,12 @@ def _grown_stale(book: Notebook, path: Path, source: str, field: str) -> None:
     """Our writing looks newer than the owner's value: only where a target acknowledges do we know it for ours."""
     entity, system = book.ownership.sources[source].entity, system_of(source)
     rule = book.ownership.rule_of(entity, field)
-    acknowledges = system in book.ownership.systems and book.ownership.systems[system].target is not None
+    target = book.ownership.systems[system].target if system in book.ownership.systems else None
+    acknowledges = target is not None and target.live
     if rule.stale_after and system in rule.fallback and not acknowledges:
         what = f"`{field}` gives way to a newer value of `{system}`, and is written to it: our own writing is newer"
         found = f"{rule.owner} → {source} → {rule.owner} is stale → {source}"
-        todo = f"remove it from `accepts`, or give `{system}` a `target`, which tells our writing from its own"
+        todo = f"remove it from `accepts`, or give `{system}` a live `target`, which tells our writing from its own"
         book.warn("stale-written-back", path, what, found, "deliveries that are acknowledged", todo)
 
 

@@ -46,7 +46,12 @@ def _complete(book: Notebook, path: Path, target: Target) -> None:
 
 
 def _hosts(book: Notebook, path: Path, target: Target) -> None:
-    if not target.url or "${" in target.url or target.kind is Kind.table:
+    if not target.url or target.kind is Kind.table:
+        return
+    if "${" in target.url:
+        if target.live and not target.hosts:
+            what, todo = "which host is asked stands outside the document", "list the hosts that may be asked"
+            book.error("target-host", path, what, "no `hosts`", "`hosts` beside a `url` with a variable", todo)
         return
     where = urlsplit(target.url)
     if where.scheme not in ("https", "http") or not where.hostname or where.username or where.password:
