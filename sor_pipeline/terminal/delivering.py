@@ -69,7 +69,7 @@ def show_targets(run: Run, paper: Paper) -> None:
             {
                 "system": name,
                 "kind": target.kind.value,
-                "where": target.base or near(run.settings.outbox / name),
+                "where": target.base or str(near(run.settings.outbox / name)),
                 "state": f"stopped ({where})" if where else "live" if target.live else "dry run",
                 "open": _plan(run, name).rows.height,
                 "last turn": f"{'on' if turn['on'] else 'off'} by {turn['by']}: {turn['reason']}" if turn else "",
