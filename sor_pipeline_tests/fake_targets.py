@@ -85,7 +85,7 @@ class Fake:
                 )
             if fault == "limit":
                 return 429, {"status": "error", "errorType": "RATE_LIMIT", "policyName": "DAILY"}, {}
-            if fault in ("423", "500", "503"):
+            if fault in ("408", "423", "425", "500", "503"):
                 return int(fault), {"message": "internal"}, {}
             if fault == "drop":
                 return "drop"
@@ -94,6 +94,8 @@ class Fake:
             if fault == "401" or not self.allowed(headers):
                 return 401, {"message": f"bad token {headers.get('authorization')}"}, {}
             answer = self.answer(method, parts.path, parse_qs(parts.query), body, headers)
+            if fault == "408-after":
+                return 408, {"message": "too slow"}, {}
             if fault == "500-after":
                 return 500, {"message": "internal"}, {}
             if fault in ("drop-after", "hang-after"):

@@ -110,7 +110,7 @@ def test_a_lock_is_tried_again(tool: tuple[str, fakes.Fake], tmp_path: Path) -> 
     assert [row[3] for row in attempts(run)] == ["failed", "accepted"]
 
 
-FAULTS = ("429", "423", "500", "drop", "500-after", "drop-after", "hang-after")
+FAULTS = ("429", "423", "425", "408", "500", "drop", "408-after", "500-after", "drop-after", "hang-after")
 
 
 def test_a_fault_neither_loses_nor_repeats(tool: tuple[str, fakes.Fake], tmp_path: Path) -> None:

@@ -398,6 +398,9 @@ def test_lint_of_targets() -> None:
     assert faults_of(url="http://a.test") == {"target-host"}
     assert faults_of(url="http://a.test", insecure=True) == set()
     assert faults_of(url="https://a.test", hosts=["b.test"]) == {"target-host"}
+    assert faults_of(url="https://${TOOL_HOST}") == {"target-host"}
+    assert faults_of(url="https://${TOOL_HOST}", live=False) == set()
+    assert faults_of(url="https://${TOOL_HOST}", hosts=["b.test"]) == set()
     assert faults_of(kind="rest", url="https://a.test") == {"target-rest"}
     assert faults_of(kind="rest", url="https://a.test", rest={"path": "/x/{who}"}) == {"target-rest"}
     assert faults_of(kind="rest", url="https://a.test", rest={"path": "/x/{id}", "batch": 5}) == {"target-rest"}

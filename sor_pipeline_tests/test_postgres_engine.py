@@ -583,3 +583,19 @@ def test_clearing_takes_everything_of_these_schemas(engine: PostgresEngine) -> N
 )
 def test_messages_never_hold_the_password(url: str) -> None:
     assert "hush" not in PostgresEngine(url).where
+
+
+def test_another_shape_waits_for_no_reader_longer_than_its_patience(
+    engine: PostgresEngine, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who comes to read meanwhile would wait too."""
+    engine.create(things(), ["room"])
+    monkeypatch.setattr("sor_pipeline.engine.postgres.PATIENCE", "200ms")
+    reader = sa.create_engine(postgres_url, poolclass=sa.pool.NullPool)
+    with reader.begin() as reading:
+        reading.exec_driver_sql("SELECT * FROM room.thing")
+        with pytest.raises(EngineError) as raised:
+            engine.create(things(sa.Column("colour", sa.Text)), ["room"])
+    (fault,) = raised.value.faults
+    assert (fault.code, "55P03" in str(fault), "locked for too long" in str(fault)) == ("warehouse-failed", True, True)
+    engine.create(things(sa.Column("colour", sa.Text)), ["room"])
