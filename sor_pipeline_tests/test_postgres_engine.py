@@ -590,7 +590,7 @@ def test_another_shape_waits_for_no_reader_longer_than_its_patience(
 ) -> None:
     """Who comes to read meanwhile would wait too."""
     engine.create(things(), ["room"])
-    monkeypatch.setattr("sor_pipeline.engine.postgres.PATIENCE", "200ms")
+    monkeypatch.setattr("sor_pipeline.engine.renewal.PATIENCE", "200ms")
     reader = sa.create_engine(postgres_url, poolclass=sa.pool.NullPool)
     with reader.begin() as reading:
         reading.exec_driver_sql("SELECT * FROM room.thing")

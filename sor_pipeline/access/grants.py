@@ -21,7 +21,7 @@ from sor_pipeline.access.plan import Statement, given, taken
 from sor_pipeline.access.roles import MASKED, PREFIX, ROLES
 from sor_pipeline.access.wanted import Kind, Right, Wanted, wanted
 from sor_pipeline.engine import rights_quoting as quoting
-from sor_pipeline.engine.renewal import PATIENCE
+from sor_pipeline.engine.renewal import patiently
 from sor_pipeline.errors import Fault, SettingsError
 from sor_pipeline.run import Run
 from sor_pipeline.settings import Settings
@@ -146,7 +146,7 @@ def step_aside(run: Run) -> None:
         said = noted(connection)
         if said is None or said[1] in ("", digest(run)):
             return
-        connection.execute(sa.select(sa.func.set_config("lock_timeout", PATIENCE, sa.true())))
+        patiently(connection)
         for (schema, view), made in present.noted(connection).items():
             if made:
                 _run(connection, quoting.no_view(connection.dialect, (schema, view)))

@@ -82,13 +82,13 @@ def _state(
         (cells.c.raw.is_distinct_from(table.c.observed), "altered"),
         (late, sa.case((again, "altered"), else_="reverted")),
     )
+    newest = table.c.proposed_in == last.c.proposed_in
     back = sa.and_(
         table.c.state == "confirmed",
+        newest,
         sa.not_(unlike),
         cells.c.raw.is_not_distinct_from(table.c.observed),
-        table.c.proposed_in == last.c.proposed_in,
     )
-    newest = table.c.proposed_in == last.c.proposed_in
     refused = sa.and_(table.c.state == "refused", newest)
     return sa.case((table.c.state.in_(OPEN), open_now), (refused, sa.case(*settled)), (back, "reverted"))
 

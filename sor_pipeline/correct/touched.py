@@ -10,7 +10,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from sor_pipeline.correct.wanted import Target, crosswalk, open_cells
+from sor_pipeline.correct.wanted import Target, crosswalk, unsettled_cells
 from sor_pipeline.engine.base import Rows, Union
 
 GRACE = 2
@@ -51,7 +51,7 @@ def touched(target: Target, since: int, due: datetime | None) -> Rows:
     if due is not None:
         found.append(sa.select(overdue(target, due).subquery("overdue").c.source_key))
     if any(field.to for field in target.fields.values()):
-        found.append(sa.select(open_cells(target).subquery("opened").c.source_key))
+        found.append(sa.select(unsettled_cells(target).subquery("opened").c.source_key))
     every = sa.union(*found).subquery("every")
     joined = every.outerjoin(keys, keys.c.source_key == every.c.source_key)
     return sa.select(every.c.source_key, keys.c.entity_id).select_from(joined)

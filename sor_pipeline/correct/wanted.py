@@ -79,12 +79,12 @@ def cells(target: Target, among: sa.FromClause | None) -> Rows:
         .where(sa.or_(wide.c._open, *(wide.c[f"{name}__verdict"].in_(worth) for name in target.fields)))
         .subquery("cell_of")
     )
-    pending = open_cells(target).subquery("pending")
+    pending = unsettled_cells(target).subquery("pending")
     same = sa.and_(pending.c.source_key == cell_of.c.source_key, pending.c.field == cell_of.c.field)
     return sa.select(cell_of).where(sa.or_(cell_of.c.verdict.in_(worth), sa.exists().where(same).correlate(cell_of)))
 
 
-def open_cells(target: Target) -> Rows:
+def unsettled_cells(target: Target) -> Rows:
     """Grain: one correction that is open, or was refused and may be over."""
     table = target.tables.correction
     unsettled = table.c.state.in_((*OPEN, "refused"))
@@ -112,7 +112,7 @@ def _wide(target: Target, among: sa.FromClause | None) -> Rows:
         shut = sa.func.coalesce(sa.or_(held.c[name], held.c._row), sa.false())
         trusted = sa.and_(sa.not_(shut), holds.c[name].is_not_distinct_from(published.c[name]))
         columns += _judged(target, name, says, holds, trusted, sa.func.coalesce(refused.c[name], sa.false()), reference)
-    opened = says.c._key.in_(sa.select(open_cells(target).subquery("opened").c.source_key))
+    opened = says.c._key.in_(sa.select(unsettled_cells(target).subquery("opened").c.source_key))
     compared = sa.select(says.c._key.label("source_key"), keys.c.entity_id, opened.label("_open"), *columns)
     return compared.select_from(joined).where(says.c._deleted_at.is_(None))
 

@@ -28,7 +28,7 @@ from sor_pipeline.engine.postgres_errors import refused
 from sor_pipeline.engine.postgres_parquet import rows_of, shape_of, with_paths
 from sor_pipeline.engine.postgres_shape import PostgresForm, refuse_long_names, short
 from sor_pipeline.engine.postgres_spelling import CAN_ASK
-from sor_pipeline.engine.renewal import PATIENCE
+from sor_pipeline.engine.renewal import patiently
 from sor_pipeline.errors import EngineError, Fault
 
 OLDEST = 15
@@ -170,12 +170,12 @@ class PostgresEngine:
         """Schemas, tables, columns, comments and indexes as in `metadata`; locks nothing that is so already.
 
         Raises EngineError for names that the server would cut, and where a reader keeps a table for longer than
-        PATIENCE: nobody else could read it while this waits.
+        `renewal.PATIENCE`: nobody else could read it while this waits.
         """
         refuse_long_names(metadata)
         form = PostgresForm(self._dialect, schemas)
         with self.begin() as connection:
-            connection.execute(sa.select(sa.func.set_config("lock_timeout", PATIENCE, sa.true())))
+            patiently(connection)
             shape.bring(form, connection, metadata, schemas, moment)
             form.finish(connection, metadata)
 

@@ -91,7 +91,12 @@ _KINDS: dict[str, _Kind] = {
     ),
     "40P01": _Kind("warehouse-failed", "somebody else's transaction and ours waited for each other", _ALONE, _AGAIN),
     "40": _Kind("warehouse-failed", "somebody else's transaction got in the way", _ALONE, _AGAIN),
-    "55P03": _Kind("warehouse-failed", "somebody else had a table locked for too long", _ALONE, _AGAIN),
+    "55P03": _Kind(
+        "warehouse-failed",
+        "somebody else had a table locked for too long",
+        "nobody who reads or writes a table of ours for minutes while its shape changes",
+        f"see who does in `pg_stat_activity`; {_AGAIN}",
+    ),
     "58": _UNSOUND,
     "XX": _UNSOUND,
 }

@@ -25,9 +25,9 @@ from sor_pipeline.errors import EngineError, Fault
 
 Driver = psycopg.Connection[tuple[Any, ...]]
 _ROWS = 10_000
+"""Rows written at once."""
 _BLOCK, _LARGEST = 1 << 20, (1 << 31) - 1
 """Bytes that the CSV reader parses at a time, and the most that it can: a row must fit."""
-"""Rows written at once."""
 _OUT: dict[int, pa.DataType] = {
     16: pa.bool_(), 20: pa.int64(), 21: pa.int16(), 23: pa.int32(), 700: pa.float32(), 701: pa.float64(),
     1082: pa.date32(), 1114: pa.timestamp("us"), 25: pa.string(), 1043: pa.string(),

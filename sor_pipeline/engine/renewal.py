@@ -58,6 +58,11 @@ def put_there(connection: sa.Connection, schema: str) -> set[str]:
     return set(found[1].split(", ")) if found else set()
 
 
+def patiently(connection: sa.Connection) -> None:
+    """Until the transaction ends, wait for a lock no longer than PATIENCE; then EngineError (`warehouse-failed`)."""
+    connection.execute(sa.select(sa.func.set_config("lock_timeout", PATIENCE, sa.true())))
+
+
 def lent(connection: sa.Connection, source: str, working: str) -> None:
     """Copies in the schema `working` of what an earlier renewal put into `source`."""
     for table in _ours(connection, source).values():
@@ -88,7 +93,7 @@ def renew(connection: sa.Connection, made: str, target: str, *, whole: bool = Fa
             *(Fault("table-not-ours", f"{target}.{name}", "a table that sor did not make has this name", "",
                     "no such table", "rename or drop it, then build again") for name in foreign)
         )  # fmt: skip
-    connection.execute(sa.select(sa.func.set_config("lock_timeout", PATIENCE, sa.true())))
+    patiently(connection)
     connection.execute(sa.schema.CreateSchema(target, if_not_exists=True))
     for name, table in there.items():
         if name in ours and (name not in fresh or whole or not _alike(connection.dialect, table, fresh[name])):
